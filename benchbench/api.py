@@ -1,0 +1,287 @@
+"""The verbs: plan, run, score, show, report. Nothing here prints or exits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchbench import plugins
+from benchbench.assemble import run_view
+from benchbench.columns import unpack_predictions
+from benchbench.contents import HashCache, contents, limited
+from benchbench.errors import DatasetError, MissingDependency, UsageError
+from benchbench.files import make_folder, user_cache, write_atomic
+from benchbench.forecast import Forecast, forecast
+from benchbench.measure import environment
+from benchbench.plan import Plan, make_plan
+from benchbench.running import Interrupts, Runner, StopAtOnce, Watcher
+from benchbench.store import Invocation, Manifest, PlannedCell, Run, Store, utc_now
+from benchbench.suite.load import LoadedSuite, load_suite, reload_suite
+from benchbench.types import Cell, ClassMap, Event, Failure, Result, Scores, digest
+from benchbench.view import RunView
+from benchbench.worker.inputs import class_map
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_STORE = Path(".benchbench")
+
+
+def default_store() -> Path:
+    """Return the store's folder: ``BENCHBENCH_STORE``, or ``.benchbench`` here."""
+    return Path(os.environ.get("BENCHBENCH_STORE") or DEFAULT_STORE)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended."""
+
+    run: str
+    view: RunView
+    finished: bool
+    """False if it was stopped before its last cell."""
+
+    @property
+    def failed(self) -> int:
+        """How many cells failed."""
+        return sum(cell.status == "failed" for cell in self.view.cells)
+
+
+class Quiet:
+    """A watcher that does nothing."""
+
+    def begin(self, cell: Cell, index: int, total: int) -> None:
+        """Do nothing."""
+
+    def event(self, cell: Cell, event: Event) -> None:
+        """Do nothing."""
+
+    def end(self, result: Result, index: int, total: int, *, reused: bool) -> None:
+        """Do nothing."""
+
+
+def plan(
+    suite: str,
+    settings: Iterable[str] = (),
+    *,
+    store: Path | None = None,
+    cache: Path | None = None,
+) -> tuple[Plan, list[Forecast]]:
+    """Return the cells of *suite* and what each is expected to cost. Measures nothing."""
+    cache = cache or user_cache()
+    made = make_plan(load_suite(suite, settings), cache)
+    where = Store(store or default_store())
+    key = environment.collect(Path.cwd())["key"]
+    runs = where.series(_base_name(made, key))
+    return made, forecast(made, where, cache, runs[-1] if runs else None)
+
+
+def run(
+    suite: str,
+    settings: Iterable[str] = (),
+    *,
+    store: Path | None = None,
+    cache: Path | None = None,
+    fresh: bool = False,
+    keep_failures: bool = False,
+    executor: str = "local",
+    watcher: Watcher | None = None,
+    interrupts: Interrupts | None = None,
+    command_line: Sequence[str] = (),
+) -> RunOutcome:
+    """Measure what is missing of *suite* and return the run.
+
+    Results are stored cell by cell; a cell that fails is a result too. Raises
+    :class:`~benchbench.errors.BenchbenchError` if the suite is wrong or the store unusable.
+    """
+    cache = cache or user_cache()
+    where = Store(store or default_store())
+    where.prepare()
+    made = make_plan(load_suite(suite, settings), cache)
+    facts = environment.collect(Path.cwd())
+    current = _open_run(where, made, facts, fresh=fresh, command_line=command_line)
+    if not fresh:
+        _adopt(where, current, made, facts["key"])
+    runner = Runner(
+        run=current,
+        store=where,
+        cache=cache,
+        executor=plugins.build("executors", {"kind": executor}),
+        environment=facts["key"],
+        watcher=watcher or Quiet(),
+        interrupts=interrupts or StopAtOnce(),
+        keep_failures=keep_failures,
+    )
+    finished = runner.all(made.cells)
+    return RunOutcome(current.id, run_view(current), finished)
+
+
+def _base_name(made: Plan, key: str) -> str:
+    return f"{made.loaded.suite.name}-{digest([made.digest, key])[:6]}"
+
+
+def _open_run(
+    where: Store, made: Plan, facts: dict[str, Any], *, fresh: bool, command_line: Sequence[str]
+) -> Run:
+    """Return the run to go on with, or a new one."""
+    base = _base_name(made, facts["key"])
+    before = where.series(base)
+    current = before[-1] if before and not fresh else where.new(base)
+    now = utc_now()
+    suite = made.loaded.suite
+    manifest = Manifest(
+        run=current.id,
+        suite=suite.name,
+        title=suite.title,
+        description=suite.description,
+        suite_text=made.loaded.document.text,
+        suite_file=str(Path(made.loaded.document.file).resolve()),
+        suite_sha256=made.loaded.sha256,
+        settings=dict(made.loaded.settings),
+        created=now,
+        environment_key=facts["key"],
+        datasets=made.cards,
+        cells=made.cells,
+    )
+    invocation = Invocation(started=now, command_line=tuple(command_line), environment=facts)
+    current.begin(manifest, invocation)
+    return current
+
+
+def _adopt(where: Store, current: Run, made: Plan, key: str) -> None:
+    """Take over cells that other runs in this store measured in the same environment."""
+    others = [run for run in where.runs() if run.id != current.id]
+    for planned in made.cells:
+        if current.result(planned.cell.id) is None:
+            _adopt_one(others, current, planned, key)
+
+
+def _adopt_one(others: list[Run], current: Run, planned: PlannedCell, key: str) -> None:
+    for other in others:
+        result = other.result(planned.cell.id)
+        if result and result.status == "measured" and result.environment == key:
+            current.adopt(other, result)
+            return
+
+
+def find_run(name: str, settings: Iterable[str] = (), *, store: Path | None = None) -> Run:
+    """Return a run by id, prefix, suite name or ``latest``.
+
+    *settings* (``key=value``) narrow a suite's name or ``latest`` to runs made with them.
+    """
+    return Store(store or default_store()).run(name, settings)
+
+
+def show(name: str, settings: Iterable[str] = (), *, store: Path | None = None) -> RunView:
+    """Return a run with its derived statistics."""
+    return run_view(find_run(name, settings, store=store))
+
+
+def frame(name: str, *, store: Path | None = None) -> pd.DataFrame:
+    """Return a run as a pandas frame: one row a cell, flat columns with units in their names.
+
+    Absent values are missing (NaN in numeric columns is pandas' own way to say so). Raises
+    :class:`~benchbench.errors.MissingDependency` without pandas.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingDependency("pandas", "pandas") from error
+    from benchbench.flat import rows
+
+    return pd.DataFrame(rows(show(name, store=store)))
+
+
+def report(
+    name: str,
+    formats: Sequence[str],
+    settings: Iterable[str] = (),
+    *,
+    store: Path | None = None,
+    out: Path | None = None,
+) -> list[Path]:
+    """Write a run's reports to ``reports/<run>/`` (or *out*); return the files.
+
+    Raises :class:`~benchbench.errors.PluginError` for an unknown format.
+    """
+    view = show(name, settings, store=store)
+    makers = [plugins.build("reports", {"kind": kind}) for kind in formats]
+    folder = make_folder(out or Path("reports") / view.run)
+    written = []
+    for maker in makers:
+        path = folder / maker.file_name
+        write_atomic(path, maker.render(view))
+        written.append(path)
+    return written
+
+
+def score(
+    name: str,
+    settings: Iterable[str] = (),
+    *,
+    store: Path | None = None,
+    cache: Path | None = None,
+) -> RunView:
+    """Compute the accuracy figures of a run again from its stored predictions; needs no device.
+
+    *settings* replace those of the run, for example where the dataset lies now. Raises
+    :class:`~benchbench.errors.DatasetError` if the dataset is not the one that was predicted on.
+    """
+    current = find_run(name, store=store)
+    manifest = current.manifest()
+    loaded = reload_suite(manifest.suite_text, manifest.suite_file, manifest.settings, settings)
+    scorer = _Scorer(current, loaded, cache or user_cache())
+    scored = [
+        scorer.again(result) for result in current.results() if "predictions" in result.arrays
+    ]
+    if not scored:
+        raise UsageError(
+            f"the run {current.id} has no stored predictions",
+            hint="run it first, with measure.accuracy on",
+        )
+    for result in scored:
+        current.put(result)
+    return run_view(current)
+
+
+class _Scorer:
+    """Scores stored predictions; reads each dataset once."""
+
+    def __init__(self, current: Run, loaded: LoadedSuite, cache: Path) -> None:
+        self._run, self._loaded, self._cache = current, loaded, cache
+        self._truths: dict[tuple[Any, ...], Any] = {}
+
+    def again(self, result: Result) -> Result:
+        """Return *result* with new scores."""
+        cell = result.cell
+        predictions = unpack_predictions(self._run.array(result.arrays["predictions"]), cell.task)
+        metric = plugins.build("metrics", cell.spec["metric"])
+        scores: Scores = metric.score(self._truth(cell), predictions, class_map(cell))
+        return result.model_copy(update={"scores": scores})
+
+    def _truth(self, cell: Cell) -> Any:
+        key = (cell.dataset, cell.split, cell.task, cell.spec["images"])
+        if key not in self._truths:
+            self._truths[key] = self._read(cell)
+        return self._truths[key]
+
+    def _read(self, cell: Cell) -> Any:
+        dataset = self._loaded.datasets[cell.dataset]
+        split = limited(dataset.load(cell.split, cell.task, self._cache), cell.spec["images"])
+        files = dataset.locate(cell.split, cell.task, self._cache)
+        found = contents(split, files.annotations, HashCache(self._cache)).digest
+        if found != cell.spec["dataset_digest"]:
+            raise DatasetError(
+                f"the split '{cell.split}' of {cell.dataset} is not the one that was predicted on: "
+                "its images or annotations changed",
+                hint="run the suite again, or point --set at the original data",
+            )
+        return split
+
+
+def first_failure(view: RunView) -> Failure | None:
+    """Return the first failed cell's failure."""
+    return next((cell.failure for cell in view.cells if cell.status == "failed"), None)

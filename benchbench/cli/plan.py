@@ -1,0 +1,99 @@
+"""``benchbench plan``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchbench import api
+from benchbench.cli.options import common, with_json
+from benchbench.cli.output import duration, print_json, size, stdout_console
+from benchbench.forecast import Forecast
+
+
+@click.command("plan")
+@click.argument("suite")
+@common
+@with_json
+def command(suite: str, store: Path | None, settings: tuple[str, ...], as_json: bool) -> None:
+    """Show the cells of SUITE, what each will do, what is done, and a forecast of time and disk."""
+    plan, forecasts = api.plan(suite, settings, store=store)
+    if as_json:
+        print_json(
+            {
+                "schema": 1,
+                "suite": plan.loaded.suite.name,
+                **_totals(forecasts),
+                "cells": [_document(item) for item in forecasts],
+            }
+        )
+        return
+    _print(forecasts)
+
+
+def _totals(forecasts: list[Forecast]) -> dict[str, Any]:
+    return {
+        "seconds": round(sum(item.seconds for item in forecasts), 1),
+        "bytes": sum(item.bytes for item in forecasts),
+    }
+
+
+def _document(item: Forecast) -> dict[str, Any]:
+    cell = item.planned.cell
+    names = ("id", "model", "runtime", "precision", "device", "batch", "dataset", "split", "task")
+    return {
+        **{name: getattr(cell, name) for name in names},
+        "state": item.state.replace(" ", "_"),
+        "chain": [str(cell.start), *(str(step.conversion["kind"]) for step in cell.chain)],
+        "builds": list(item.builds),
+        "does": _does(item),
+        "seconds": round(item.seconds, 1),
+        "bytes": item.bytes,
+        "basis": item.basis,
+        "not_run": item.planned.not_run.message if item.planned.not_run else None,
+    }
+
+
+def _does(item: Forecast) -> list[str]:
+    measure = item.planned.cell.spec["measure"]
+    wanted = [name for name in ("accuracy", "latency") if measure[name]]
+    return [f"build {name}" for name in item.builds] + wanted if item.seconds else []
+
+
+def _print(forecasts: list[Forecast]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("cell", "dataset", "model file → runtime", "state", "does"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("time", "disk"):
+        table.add_column(heading, justify="right")
+    for item in forecasts:
+        table.add_row(*_row(item))
+    console = stdout_console()
+    console.print(table)
+    totals = _totals(forecasts)
+    guesses = sum(item.basis == "guess" for item in forecasts)
+    basis = f"; {guesses} of {len(forecasts)} are guesses" if guesses else ""
+    console.print(
+        f"\n{len(forecasts)} cells, about {duration(totals['seconds'])} "
+        f"and {size(totals['bytes'])} to go{basis}",
+        highlight=False,
+    )
+
+
+def _row(item: Forecast) -> list[str]:
+    cell = item.planned.cell
+    chain = " → ".join([str(cell.start), *(str(s.conversion["kind"]) for s in cell.chain)])
+    state = item.planned.not_run.message if item.planned.not_run else ""
+    return [
+        cell.label,
+        f"{cell.dataset} {cell.split}",
+        chain,
+        f"{item.state}: {state}" if item.state == "not run" else item.state,
+        ", ".join(_does(item)) or "–",
+        duration(item.seconds) if item.seconds else "–",
+        size(item.bytes) if item.bytes else "–",
+    ]

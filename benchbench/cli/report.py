@@ -1,0 +1,39 @@
+"""``benchbench report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from benchbench import api, plugins
+from benchbench.cli.options import common
+
+
+@click.command("report")
+@click.argument("run", default="latest")
+@common
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="NAME",
+    help="html, markdown, json, csv, or a plug-in's; repeatable.  [default: all installed]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where to write.  [default: reports/RUN]",
+)
+def command(
+    run: str,
+    store: Path | None,
+    settings: tuple[str, ...],
+    formats: tuple[str, ...],
+    out: Path | None,
+) -> None:
+    """Write the report of RUN: an id or its prefix, a suite's name, or 'latest' (the default)."""
+    kinds = list(formats) or plugins.names("reports")
+    for path in api.report(run, kinds, settings, store=store, out=out):
+        click.echo(path)

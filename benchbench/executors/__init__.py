@@ -1,0 +1,1 @@
+"""Executors place jobs; they know nothing of what a job does."""

@@ -1,0 +1,132 @@
+"""What is known of the machine and the software: enough to decide whether two runs compare."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from benchbench import __version__
+from benchbench.types import digest
+
+_MATH_VARIABLES = re.compile(
+    r"^(?!.*(TOKEN|KEY|SECRET|PASS)).*(DNN|OMP|MKL|BLAS|KMP|OPENVINO|CUDA)"
+)
+_PACKAGES = (
+    "hotcoco numpy nncf onnx onnxruntime onnxruntime-gpu onnxscript opencv-python "
+    "opencv-python-headless openvino pillow pydantic safetensors tensorrt timm torch torchvision"
+).split()  # noqa: SIM905 - a list of names reads better as words
+
+
+def collect(folder: Path) -> dict[str, Any]:
+    """Return provenance as a nested mapping; what cannot be read is None.
+
+    ``key`` digests what must be equal for two runs to be comparable.
+    """
+    cpu, system = _cpu(), _system()
+    comparable = {"cpu": cpu, "system": system, "limits": _limits()}
+    return {
+        "key": digest(comparable)[:12],
+        **comparable,
+        "memory_bytes": _memory(),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "virtualised": "hypervisor" in _flags(),
+        "python": {
+            "version": platform.python_version(),
+            "implementation": platform.python_implementation(),
+            "executable": sys.executable,
+        },
+        "benchbench": __version__,
+        "packages": _packages(),
+        "math_variables": {k: v for k, v in sorted(os.environ.items()) if _MATH_VARIABLES.match(k)},
+        "git": _git(folder),
+        "load_average": list(os.getloadavg()),
+    }
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
+
+
+def _cpuinfo() -> dict[str, str]:
+    text = _read("/proc/cpuinfo") or ""
+    pairs = (line.split(":", 1) for line in text.split("\n\n")[0].splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _flags() -> set[str]:
+    info = _cpuinfo()
+    return set((info.get("flags") or info.get("Features") or "").split())
+
+
+def _cpu() -> dict[str, Any]:
+    info = _cpuinfo()
+    vectors = ("avx", "fma", "amx", "vnni", "asimd", "sve", "f16c", "i8mm", "bf16")
+    return {
+        "model": info.get("model name") or platform.processor() or platform.machine(),
+        "family_model_stepping": "/".join(
+            info.get(key, "?") for key in ("cpu family", "model", "stepping")
+        ),
+        "vector_flags": sorted(f for f in _flags() if any(v in f for v in vectors)),
+        "logical": os.cpu_count(),
+        "available": len(os.sched_getaffinity(0)),
+    }
+
+
+def _system() -> dict[str, Any]:
+    return {
+        "os": platform.system(),
+        "release": platform.release(),
+        "machine": platform.machine(),
+        "libc": "-".join(platform.libc_ver()),
+    }
+
+
+def _limits() -> dict[str, str | None]:
+    """Return what a container allows (cgroup v2, then v1)."""
+    return {
+        "cpu": _read("/sys/fs/cgroup/cpu.max") or _read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+        "memory": _read("/sys/fs/cgroup/memory.max")
+        or _read("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+    }
+
+
+def _memory() -> int | None:
+    found = re.search(r"MemTotal:\s+(\d+) kB", _read("/proc/meminfo") or "")
+    return int(found.group(1)) * 1024 if found else None
+
+
+def _packages() -> dict[str, str]:
+    wanted = set(_PACKAGES)
+    found = ((d.metadata["Name"], d.version) for d in distributions())
+    return dict(sorted((name, version) for name, version in found if name.lower() in wanted))
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """Return commit and whether there are local changes, if *folder* is in a git checkout."""
+    commit = _run_git(folder, "rev-parse", "HEAD")
+    if not commit:
+        return None
+    return {"commit": commit, "dirty": bool(_run_git(folder, "status", "--porcelain"))}
+
+
+def _run_git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

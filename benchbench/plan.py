@@ -1,0 +1,532 @@
+"""From a suite to cells: everything is checked here, before anything runs.
+
+A cell's id digests what its result depends on: content of model and dataset, conversion chain,
+options, versions. Paths and names of files do not enter, so a moved folder costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, get_args
+
+from benchbench import plugins
+from benchbench.chains import Route, find_route
+from benchbench.classes import class_map
+from benchbench.contents import Contents, HashCache, check_disjoint, contents, drawn, limited
+from benchbench.errors import BenchbenchError, MissingDependency, SuiteError
+from benchbench.store import PlannedCell
+from benchbench.suite.document import Trail
+from benchbench.suite.load import LoadedSuite
+from benchbench.suite.validate import combine
+from benchbench.types import (
+    RESULT_SCHEMA,
+    Cell,
+    DatasetCard,
+    DatasetSplit,
+    Failure,
+    Precision,
+    Step,
+    Variant,
+    digest,
+)
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The cells of a suite, in the order in which they run."""
+
+    loaded: LoadedSuite
+    cells: tuple[PlannedCell, ...]
+    cards: tuple[DatasetCard, ...]
+    images: dict[str, int]
+    """How many images each cell (by id) is evaluated on."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the set of cells."""
+        return digest(sorted(planned.cell.id for planned in self.cells))
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """One dataset entry for one task, read."""
+
+    entry: Any
+    plugin: Any
+    split: DatasetSplit
+    contents: Contents
+    calibration: tuple[DatasetSplit, Contents] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Combination:
+    """One point of the matrix, with the place in the file to blame."""
+
+    model: Any
+    runtime: Any
+    precision: Precision
+    device: str
+    batch: int
+    dataset: Any
+    trail: Trail
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {
+            "model": self.model.name,
+            "runtime": runtime_name(self.runtime),
+            "precision": self.precision,
+            "device": self.device,
+            "dataset": self.dataset.name,
+        }
+
+
+def runtime_name(runtime: Any) -> str:
+    """Return a runtime entry's label."""
+    return str(runtime.name or runtime.kind)
+
+
+def make_plan(loaded: LoadedSuite, cache: Path) -> Plan:
+    """Expand, check and identify the cells of *loaded*; raise one error that lists all faults."""
+    planner = _Planner(loaded, cache)
+    cells, problems = [], []
+    for combination in planner.combinations():
+        try:
+            cells.append(planner.cell(combination))
+        except SuiteError as error:
+            problems += error.problems
+    if problems:
+        raise combine(problems)
+    if not cells:
+        raise loaded.error("the suite has no cells: every combination is excluded", ("exclude",))
+    unique = {planned.cell.id: planned for planned in cells}
+    cards = tuple(
+        plugin.card().model_copy(update={"name": name}) for name, plugin in loaded.datasets.items()
+    )
+    return Plan(loaded, tuple(unique.values()), cards, planner.images)
+
+
+@dataclass(slots=True)
+class _Planner:
+    """Holds what is read once and used by many cells."""
+
+    loaded: LoadedSuite
+    cache: Path
+    _data: dict[tuple[str, str], _Data] = field(default_factory=dict)
+    _sources: dict[str, Any] = field(default_factory=dict)
+    _dumps: dict[Any, Any] = field(default_factory=dict)
+    _versions: dict[int, Any] = field(default_factory=dict)
+    _conversions: tuple[Any, ...] = ()
+    images: dict[str, int] = field(default_factory=dict)
+
+    # --- the matrix ----------------------------------------------------------------------
+
+    def combinations(self) -> Iterator[_Combination]:
+        """Yield what is left of the matrix after the rules, then the extra cells."""
+        suite = self.loaded.suite
+        used = [False] * len(suite.exclude)
+        self._check_rules()
+        for combination in self._matrix():
+            hits = [_matches(rule, combination) for rule in suite.exclude]
+            used = [a or b for a, b in zip(used, hits, strict=True)]
+            if not any(hits):
+                yield combination
+        idle = next((i for i, was_used in enumerate(used) if not was_used), None)
+        if idle is not None:
+            raise self.loaded.error("this rule excludes no cell", ("exclude", idle))
+        yield from self._extras()
+
+    def _matrix(self) -> Iterator[_Combination]:
+        suite = self.loaded.suite
+        for model, dataset in self._pairs():
+            for index, runtime in enumerate(suite.runtimes):
+                for precision in runtime.precisions:
+                    for device in runtime.devices or suite.devices:
+                        for batch in runtime.batch_sizes or suite.batch_sizes:
+                            trail = ("runtimes", index)
+                            yield _Combination(
+                                model, runtime, precision, device, batch, dataset, trail
+                            )
+
+    def _pairs(self) -> Iterator[tuple[Any, Any]]:
+        for index, model in enumerate(self.loaded.suite.models):
+            for name in model.datasets or ():
+                self._named("dataset", name, ("models", index, "datasets"))
+            for dataset in self.loaded.suite.datasets:
+                if model.datasets is None or dataset.name in model.datasets:
+                    yield model, dataset
+
+    def _extras(self) -> Iterator[_Combination]:
+        for index, extra in enumerate(self.loaded.suite.include):
+            trail = ("include", index)
+            yield _Combination(
+                self._named("model", extra.model, trail),
+                self._named("runtime", extra.runtime, trail),
+                extra.precision,
+                extra.device,
+                extra.batch,
+                self._named("dataset", extra.dataset, trail),
+                trail,
+            )
+
+    def _named(self, what: str, name: str, trail: Trail) -> Any:
+        entries = {e.name or e.kind: e for e in getattr(self.loaded.suite, f"{what}s")}
+        if name not in entries:
+            raise self.loaded.error(
+                f"no {what} named '{name}' in this suite",
+                (*trail, what),
+                plugins.suggest(name, entries),
+            )
+        return entries[name]
+
+    def _check_rules(self) -> None:
+        for index, rule in enumerate(self.loaded.suite.exclude):
+            for what in ("model", "runtime", "dataset"):
+                for name in getattr(rule, what):
+                    if not any(c in name for c in "*?["):
+                        self._named(what, name, ("exclude", index))
+
+    # --- one cell ------------------------------------------------------------------------
+
+    def cell(self, at: _Combination) -> PlannedCell:
+        """Return the cell of one combination, or raise SuiteError."""
+        model_trail = ("models", self.loaded.suite.models.index(at.model))
+        task = at.model.decoder.task
+        source = self._source(at.model, model_trail)
+        route = self._route(at, source["variants"])
+        data = self._dataset(at.dataset, task)
+        calibrated = any(conversion.calibrates for conversion, _ in route.steps)
+        if calibrated:
+            self._need_calibration(at, data)
+        metric = at.model.metric or self._default_metric(task, model_trail)
+        spec = self._spec(at, data, metric, calibrated=calibrated)
+        missing, versions = self._installed(at, route, metric)
+        chain = self._chain(at, route, source, data, spec, versions)
+        identity = self._identity(at, spec, source, data, chain, versions)
+        cell = Cell(
+            id=digest(identity)[:16],
+            model=at.model.name,
+            runtime=runtime_name(at.runtime),
+            precision=at.precision,
+            device=at.device,
+            batch=at.batch,
+            dataset=at.dataset.name,
+            split=at.dataset.split,
+            task=task,
+            spec=spec,
+            start=route.start,
+            chain=chain,
+            protocol=self._protocol(at, metric),
+            versions=versions["cell"],
+        )
+        self.images[cell.id] = len(data.split.images)
+        return PlannedCell(cell=cell, not_run=missing)
+
+    def _route(self, at: _Combination, offered: Sequence[Variant]) -> Route:
+        runtime, label = at.runtime, runtime_name(at.runtime)
+        patterns = runtime.known_devices()
+        if not any(fnmatchcase(at.device, pattern) for pattern in patterns):
+            raise self.loaded.error(
+                f"the runtime '{label}' does not know the device '{at.device}'",
+                at.trail,
+                f"it knows: {', '.join(patterns)}",
+            )
+        wanted = runtime.accepts(at.precision)
+        if not wanted:
+            known = [p for p in PRECISIONS if runtime.accepts(p)]
+            raise self.loaded.error(
+                f"the runtime '{label}' has no {at.precision}",
+                (*at.trail, "precisions"),
+                f"it has: {', '.join(known)}",
+            )
+        route = find_route(offered, wanted, self._all_conversions())
+        if route is None:
+            raise self.loaded.error(
+                f"no way from {at.model.name} ({', '.join(map(str, offered))}) to what "
+                f"'{label}' takes at {at.precision} ({', '.join(map(str, wanted))})",
+                at.trail,
+                f"exclude it: {{model: {at.model.name}, runtime: {label}, "
+                f"precision: {at.precision}}}",
+            )
+        return route
+
+    def _all_conversions(self) -> tuple[Any, ...]:
+        if not self._conversions:
+            given = {conversion.kind: conversion for conversion in self.loaded.suite.conversions}
+            made = []
+            for name in plugins.names("conversions"):
+                made.append(given.get(name) or plugins.build("conversions", {"kind": name}))
+            self._conversions = tuple(made)
+        return self._conversions
+
+    def _source(self, model: Any, trail: Trail) -> dict[str, Any]:
+        if model.name not in self._sources:
+            try:
+                self._sources[model.name] = {
+                    "variants": tuple(model.source.variants()),
+                    "fingerprint": dict(model.source.fingerprint()),
+                }
+            except BenchbenchError as error:
+                raise self.loaded.error(error.message, (*trail, "source"), error.hint) from None
+        found: dict[str, Any] = self._sources[model.name]
+        return found
+
+    def _default_metric(self, task: str, trail: Trail) -> Any:
+        found = [
+            name
+            for name in plugins.names("metrics")
+            if getattr(plugins.load("metrics", name), "task", None) == task
+        ]
+        own = [name for name in found if plugins.is_builtin("metrics", name)] or found
+        if not own:
+            raise self.loaded.error(f"no metric for the task '{task}' is installed", trail)
+        key = ("metric", own[0])
+        if key not in self._dumps:
+            self._dumps[key] = plugins.build("metrics", {"kind": own[0]})
+        return self._dumps[key]
+
+    # --- data ----------------------------------------------------------------------------
+
+    def _dataset(self, entry: Any, task: Any) -> _Data:
+        key = (entry.name, task)
+        if key not in self._data:
+            trail = ("datasets", self.loaded.suite.datasets.index(entry))
+            self._data[key] = self._read(entry, task, trail)
+        return self._data[key]
+
+    def _read(self, entry: Any, task: Any, trail: Trail) -> _Data:
+        plugin = self.loaded.datasets[entry.name]
+        if entry.split not in plugin.splits():
+            raise self.loaded.error(
+                f"the dataset '{entry.name}' has no split '{entry.split}'",
+                (*trail, "split"),
+                plugins.suggest(entry.split, plugin.splits()),
+            )
+        try:
+            split = limited(plugin.load(entry.split, task, self.cache), entry.images)
+            found = self._contents(plugin, split, task)
+            calibration = self._calibration(entry, plugin, task)
+        except BenchbenchError as error:
+            raise self.loaded.error(error.message, trail, error.hint) from None
+        return _Data(entry, plugin, split, found, calibration)
+
+    def _contents(self, plugin: Any, split: DatasetSplit, task: Any) -> Contents:
+        files = plugin.locate(split.split, task, self.cache)
+        return contents(split, files.annotations, HashCache(self.cache))
+
+    def _calibration(
+        self, entry: Any, plugin: Any, task: Any
+    ) -> tuple[DatasetSplit, Contents] | None:
+        if entry.calibration is None or entry.calibration not in plugin.splits():
+            return None
+        settings = self.loaded.suite.calibration
+        split = plugin.load(entry.calibration, task, self.cache)
+        split = drawn(split, settings.images, settings.seed)
+        return split, self._contents(plugin, split, task)
+
+    def _need_calibration(self, at: _Combination, data: _Data) -> None:
+        trail = ("datasets", self.loaded.suite.datasets.index(at.dataset))
+        if data.calibration is None:
+            raise self.loaded.error(
+                f"{at.precision} of {at.model.name} needs calibration images, but the dataset "
+                f"'{at.dataset.name}' has no split '{at.dataset.calibration}'",
+                (*trail, "calibration"),
+                f"its splits: {', '.join(data.plugin.splits())}",
+            )
+        try:
+            check_disjoint(
+                *data.calibration,
+                data.split,
+                data.contents,
+                global_ids=getattr(data.plugin, "ids", "global") == "global",
+            )
+        except BenchbenchError as error:
+            raise self.loaded.error(error.message, trail, error.hint) from None
+
+    # --- identity ------------------------------------------------------------------------
+
+    def _dump(self, family: str, plugin: Any) -> dict[str, Any]:
+        if id(plugin) not in self._dumps:
+            self._dumps[id(plugin)] = plugins.own_fields(plugin, family)
+        found: dict[str, Any] = self._dumps[id(plugin)]
+        return found
+
+    def _spec(
+        self, at: _Combination, data: _Data, metric: Any, *, calibrated: bool
+    ) -> dict[str, Any]:
+        suite, model = self.loaded.suite, at.model
+        classes = self._classes(at, data)
+        return {
+            "source": self._dump("sources", model.source),
+            "input": self._model_dump(model.input),
+            "decoder": self._dump("decoders", model.decoder),
+            "metric": self._dump("metrics", metric),
+            "classes": classes,
+            "runtime": self._dump("runtimes", at.runtime),
+            "threads": at.runtime.threads or suite.threads,
+            "admit": {k: list(v) for k, v in at.runtime.admit.items()},
+            "dataset": self._dump("datasets", data.plugin),
+            "dataset_name": at.dataset.name,
+            "dataset_digest": data.contents.digest,
+            "split": at.dataset.split,
+            "images": at.dataset.images,
+            "calibration": self._calibration_spec(at) if calibrated else None,
+            "measure": self._model_dump(suite.measure),
+        }
+
+    def _calibration_spec(self, at: _Combination) -> dict[str, Any]:
+        settings = self.loaded.suite.calibration
+        return {
+            "split": at.dataset.calibration,
+            "images": settings.images,
+            "seed": settings.seed,
+        }
+
+    def _model_dump(self, record: Any) -> dict[str, Any]:
+        if id(record) not in self._dumps:
+            self._dumps[id(record)] = record.model_dump(mode="json")
+        found: dict[str, Any] = self._dumps[id(record)]
+        return found
+
+    def _classes(self, at: _Combination, data: _Data) -> dict[str, Any]:
+        model = at.model
+        try:
+            found = class_map(data.split.categories, model.classes, model.background)
+        except BenchbenchError as error:
+            trail = ("models", self.loaded.suite.models.index(model))
+            raise self.loaded.error(error.message, (*trail, "classes"), error.hint) from None
+        return {
+            "names": list(found.names),
+            "category_ids": list(found.category_ids),
+            "background": found.background,
+        }
+
+    def _installed(
+        self, at: _Combination, route: Route, metric: Any
+    ) -> tuple[Failure | None, dict[str, Any]]:
+        """Return why the cell cannot run here (None if it can) and the versions in play."""
+        found: dict[str, Any] = {"cell": {}, "steps": []}
+        failure: Failure | None = None
+        parts = [("cell", p) for p in (at.runtime, at.model.decoder, metric, at.model.input)]
+        parts += [("source", at.model.source)] if route.start.format == "torch-module" else []
+        parts += [("steps", conversion) for conversion, _ in route.steps]
+        source_versions: dict[str, str] = {}
+        for where, plugin in parts:
+            try:
+                versions = self._versions_of(plugin)
+            except MissingDependency as error:
+                failure = failure or Failure(
+                    code=error.code, stage="plan", message=error.message, hint=error.hint
+                )
+                versions = {}
+            if where == "steps":
+                found["steps"].append(versions)
+            elif where == "source":
+                source_versions = versions
+            else:
+                found["cell"] |= versions
+        found["source"] = source_versions
+        return failure, found
+
+    def _versions_of(self, plugin: Any) -> dict[str, str]:
+        if id(plugin) not in self._versions:
+            try:
+                self._versions[id(plugin)] = plugins.versions(plugin)
+            except MissingDependency as error:
+                self._versions[id(plugin)] = error
+        found = self._versions[id(plugin)]
+        if isinstance(found, MissingDependency):
+            raise found
+        return dict(found)
+
+    def _chain(
+        self,
+        at: _Combination,
+        route: Route,
+        source: dict[str, Any],
+        data: _Data,
+        spec: dict[str, Any],
+        versions: dict[str, Any],
+    ) -> tuple[Step, ...]:
+        """Return the steps with their cache keys, each depending on the one before."""
+        above = digest([source["fingerprint"], route.start.model_dump(), versions["source"]])
+        steps = []
+        for (conversion, reads), installed in zip(route.steps, versions["steps"], strict=True):
+            options = self._dump("conversions", conversion)
+            parts: dict[str, Any] = {
+                "above": above,
+                "conversion": options,
+                "versions": installed,
+                "input": [list(at.model.input.shape(at.batch)), at.model.input.dtype],
+            }
+            if conversion.calibrates:
+                assert data.calibration is not None
+                parts["calibration"] = [data.calibration[1].digest, spec["calibration"]]
+                parts["preprocessing"] = spec["input"]
+            above = digest(parts)
+            steps.append(
+                Step(
+                    conversion=options,
+                    source=reads,
+                    target=conversion.target,
+                    key=above,
+                    calibrated=conversion.calibrates,
+                )
+            )
+        return tuple(steps)
+
+    def _identity(
+        self,
+        at: _Combination,
+        spec: dict[str, Any],
+        source: dict[str, Any],
+        data: _Data,
+        chain: tuple[Step, ...],
+        versions: dict[str, Any],
+    ) -> dict[str, Any]:
+        measure = {k: v for k, v in spec["measure"].items() if k in ("accuracy", "latency")}
+        kept = {
+            k: v for k, v in spec.items() if k not in ("source", "dataset", "measure", "images")
+        }
+        return {
+            **kept,
+            "schema": RESULT_SCHEMA,
+            "names": at.names,
+            "batch": at.batch,
+            "measure": measure,
+            "source": source["fingerprint"],
+            "start": str(at.model.source.variants()[0]) if not chain else chain[0].key,
+            "dataset": data.contents.digest,
+            "chain": [step.key for step in chain],
+            "versions": {**versions["cell"], **versions["source"]},
+        }
+
+    def _protocol(self, at: _Combination, metric: Any) -> dict[str, Any]:
+        key = ("protocol", id(at.model), id(metric))
+        if key not in self._dumps:
+            self._dumps[key] = {
+                "preprocessing": dict(at.model.input.describe()),
+                "decoder": {"kind": at.model.decoder.kind, **at.model.decoder.describe()},
+            }
+        suite = self.loaded.suite
+        return {
+            **self._dumps[key],
+            "latency": {"scenario": "single stream"} | self._model_dump(suite.measure.latency)
+            if suite.measure.latency
+            else {},
+            "threads": at.runtime.threads or suite.threads,
+        }
+
+
+def _matches(rule: Any, at: _Combination) -> bool:
+    if rule.batch is not None and at.batch not in rule.batch:
+        return False
+    return all(
+        any(fnmatchcase(value, pattern) for pattern in getattr(rule, what))
+        for what, value in at.names.items()
+    )

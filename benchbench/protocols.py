@@ -1,0 +1,188 @@
+"""The seams: what a plug-in of each family must be.
+
+A plug-in is a :class:`benchbench.types.Record`; its fields are its options. What it opens holds
+the state. Heavy libraries are imported inside the methods, never at module level. Class variables
+describe it before anything heavy is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from benchbench.types import (
+    ClassMap,
+    ConversionJob,
+    DatasetCard,
+    DatasetFiles,
+    DatasetSplit,
+    Event,
+    Feed,
+    Geometry,
+    Job,
+    ModelFile,
+    Outcome,
+    Placement,
+    Precision,
+    Prediction,
+    Request,
+    Scores,
+    TaskName,
+    TensorSpec,
+    Variant,
+)
+from benchbench.view import RunView
+
+Packages = tuple[tuple[str, ...], ...]
+"""Distributions needed; each entry lists alternatives, any one of which will do."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where a model comes from. Family ``sources``."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+
+    def variants(self) -> Sequence[Variant]:
+        """Return what this source offers, cheaply and without its heavy library."""
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Return content hashes and names that the model's identity depends on.
+
+        Raises :class:`~benchbench.errors.ModelError` if a file is missing.
+        """
+
+    def open(self, variant: Variant) -> ModelFile:
+        """Return the model in one of the offered variants."""
+
+
+@runtime_checkable
+class Conversion(Protocol):
+    """One step from a variant to another. Family ``conversions``."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+    sources: ClassVar[tuple[Variant, ...]]
+    target: ClassVar[Variant]
+    calibrates: ClassVar[bool]
+    """True if ``job.feeds`` is needed."""
+
+    def convert(self, model: ModelFile, job: ConversionJob) -> Path:
+        """Write the artifact into ``job.folder``; return its main file (inside that folder)."""
+
+
+class Session(Protocol):
+    """An opened model. The harness times the three verbs; a session never times itself."""
+
+    inputs: Sequence[TensorSpec]
+
+    def upload(self, feed: Feed) -> Any:
+        """Bind *feed*, moving it to the device; return a handle."""
+
+    def run(self, handle: Any) -> None:
+        """Infer, and wait for the device."""
+
+    def download(self, handle: Any) -> Feed:
+        """Return the outputs as float32/integer numpy arrays, in the model's order.
+
+        The arrays must stay valid after the next ``run``.
+        """
+
+    def placement(self) -> Placement:
+        """Say what really ran; may run the model again, untimed, to find out."""
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """Runs models. Family ``runtimes``."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+
+    def accepts(self, precision: Precision) -> Sequence[Variant]:
+        """Return the variants that can be run at *precision*, best first; empty if none."""
+
+    def known_devices(self) -> Sequence[str]:
+        """Return patterns of device names that this runtime knows, e.g. ``cpu``, ``cuda:*``."""
+
+    def open(self, model: ModelFile, request: Request) -> AbstractContextManager[Session]:
+        """Load *model* for *request*."""
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A dataset in COCO's terms. Family ``datasets``."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+
+    def splits(self) -> Sequence[str]:
+        """Return the names of the splits."""
+
+    def card(self) -> DatasetCard:
+        """Return what a report says of this dataset."""
+
+    def locate(self, split: str, task: TaskName, cache: Path) -> DatasetFiles:
+        """Return where *split* lies, making it below *cache* first if it is generated."""
+
+    def load(self, split: str, task: TaskName, cache: Path) -> DatasetSplit:
+        """Read and validate *split*; raise :class:`~benchbench.errors.DatasetError`."""
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """From a model's outputs to predictions in the original image. Family ``decoders``."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+    task: ClassVar[TaskName]
+
+    def decode(
+        self, outputs: Feed, geometries: Sequence[Geometry], classes: ClassMap
+    ) -> list[Prediction]:
+        """Decode one batch; outputs may hold more rows than *geometries* (padding): ignore them.
+
+        Raises :class:`~benchbench.errors.DecoderMismatch` naming the shapes expected.
+        """
+
+    def describe(self) -> Mapping[str, str]:
+        """Return the protocol card's lines: score floor, NMS, and so on."""
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """An evaluator. Family ``metrics``."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+    task: ClassVar[TaskName]
+
+    def score(
+        self, truth: DatasetSplit, predictions: Mapping[int, Prediction], classes: ClassMap
+    ) -> Scores:
+        """Score *predictions* (by image id; exactly the images of *truth*)."""
+
+
+@runtime_checkable
+class Report(Protocol):
+    """Renders a run. Family ``reports``."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+    file_name: ClassVar[str]
+
+    def render(self, run: RunView) -> bytes:
+        """Return the file's bytes. Pure: the same run gives the same bytes."""
+
+
+class Executor(Protocol):
+    """Places jobs. Family ``executors``."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+
+    def run(self, job: Job, on_event: Callable[[Event], None]) -> Outcome:
+        """Run one job in a process of its own, to its end; never raises for what the job does."""

@@ -1,0 +1,225 @@
+"""Carry out a plan: cell by cell, each result stored as it ends."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from benchbench.artifacts import Artifact, ArtifactCache
+from benchbench.locks import device_lock, locked
+from benchbench.protocols import Executor
+from benchbench.store import PlannedCell, Run, Store, utc_now
+from benchbench.types import Cell, Event, Failure, Job, Outcome, Result, Status
+from benchbench.worker.results import read_build, read_measured
+
+Kept = TypeVar("Kept")
+
+
+class Watcher(Protocol):
+    """Sees a run go by; draws, logs, or does nothing."""
+
+    def begin(self, cell: Cell, index: int, total: int) -> None:
+        """Note that a cell is about to run."""
+
+    def event(self, cell: Cell, event: Event) -> None:
+        """Take a worker's stage or progress."""
+
+    def end(self, result: Result, index: int, total: int, *, reused: bool) -> None:
+        """Take a stored result; *reused* if it was there before."""
+
+
+class Interrupts(Protocol):
+    """Decides what ctrl-C means: give up this cell, or stop the run."""
+
+    stop: bool
+
+    def armed(self) -> AbstractContextManager[None]:
+        """Within this, ctrl-C raises KeyboardInterrupt; outside, it may only set ``stop``."""
+
+    def hit(self) -> None:
+        """Note that a cell was given up for ctrl-C."""
+
+
+@dataclass(slots=True)
+class StopAtOnce:
+    """One ctrl-C stops the run, after the cell is recorded."""
+
+    stop: bool = False
+
+    def armed(self) -> AbstractContextManager[None]:
+        """Leave ctrl-C as Python has it."""
+        return nullcontext()
+
+    def hit(self) -> None:
+        """Stop."""
+        self.stop = True
+
+
+@dataclass(slots=True)
+class Runner:
+    """Runs the cells of one run."""
+
+    run: Run
+    store: Store
+    cache: Path
+    executor: Executor
+    environment: str
+    watcher: Watcher
+    interrupts: Interrupts = field(default_factory=StopAtOnce)
+    keep_failures: bool = False
+    debug: bool = False
+    _failed_builds: dict[str, Failure] = field(default_factory=dict)
+
+    def all(self, cells: tuple[PlannedCell, ...]) -> bool:
+        """Run what is missing of *cells*; return False if stopped before the end."""
+        for index, planned in enumerate(cells):
+            if self.interrupts.stop:
+                return False
+            result = self._done(planned)
+            reused = result is not None
+            if result is None:
+                result, reused = self._one(planned, index, len(cells))
+            self.watcher.end(result, index, len(cells), reused=reused)
+        return not self.interrupts.stop
+
+    def _done(self, planned: PlannedCell) -> Result | None:
+        result = self.run.result(planned.cell.id)
+        if result is None:
+            return None
+        kept = result.status == "measured" or (result.status == "failed" and self.keep_failures)
+        return result if kept else None
+
+    def _one(self, planned: PlannedCell, index: int, total: int) -> tuple[Result, bool]:
+        cell = planned.cell
+        if planned.not_run:
+            return self.run.put(self._unmeasured(cell, "not_run", planned.not_run)), False
+        with locked(device_lock(cell.device)):
+            done = self._done(planned)  # another process may have measured it meanwhile
+            if done is not None:
+                return done, True
+            self.watcher.begin(cell, index, total)
+            return self.run.put(self._attempt(cell)), False
+
+    def _attempt(self, cell: Cell) -> Result:
+        """Build what is missing, then measure; every way to fail becomes a Result."""
+        started = time.monotonic()
+        artifacts: dict[str, Path] = {}
+        for number, step in enumerate(cell.chain):
+            built = self._artifact(cell, number, artifacts)
+            if isinstance(built, Failure):
+                return self._unmeasured(cell, "failed", built, time.monotonic() - started)
+            artifacts[step.key] = built.main
+        found = self._measure(cell, artifacts)
+        if isinstance(found, Failure):
+            return self._unmeasured(cell, "failed", found, time.monotonic() - started)
+        return found
+
+    def _artifact(self, cell: Cell, number: int, artifacts: dict[str, Path]) -> Artifact | Failure:
+        """Return the artifact of a step from the cache, or build it; never fail twice for one."""
+        key = cell.chain[number].key
+        if key in self._failed_builds:
+            return self._failed_builds[key]
+        with locked(self.cache / "locks" / f"{key}.lock"):
+            cache = ArtifactCache(self.cache)
+            built = cache.find(key) or self._build(cell, number, artifacts, cache)
+        if isinstance(built, Failure) and built.code != "interrupted":
+            self._failed_builds[key] = built
+        return built
+
+    def _build(
+        self, cell: Cell, number: int, artifacts: dict[str, Path], cache: ArtifactCache
+    ) -> Artifact | Failure:
+        step = cell.chain[number]
+
+        def keep(folder: Path, _: Outcome) -> Artifact:
+            main, facts = read_build(folder)
+            return cache.commit(step.key, folder / "artifact", main, facts)
+
+        built = self._work(cell, keep, artifacts, number)
+        if isinstance(built, Failure):
+            name = step.conversion["kind"]
+            return built.model_copy(
+                update={"stage": f"{name}: {built.stage}", "message": f"{name}: {built.message}"}
+            )
+        return built
+
+    def _measure(self, cell: Cell, artifacts: dict[str, Path]) -> Result | Failure:
+        def keep(folder: Path, outcome: Outcome) -> Result:
+            measured = read_measured(folder)
+            arrays = {name: self.run.put_array(folder / f"{name}.npz") for name in measured.arrays}
+            taken = {n: getattr(measured, n) for n in type(measured).model_fields if n != "arrays"}
+            return Result(
+                cell=cell,
+                status="measured",
+                environment=self.environment,
+                wall_s=outcome.wall_s,
+                arrays=arrays,
+                **taken,
+            )
+
+        return self._work(cell, keep, artifacts, None)
+
+    def _work(
+        self,
+        cell: Cell,
+        keep: Callable[[Path, Outcome], Kept],
+        artifacts: dict[str, Path],
+        step: int | None,
+    ) -> Kept | Failure:
+        """Run one job in a worker and *keep* what it left; its folder goes away in any case."""
+        folder = self.store.work_folder()
+        job = Job(
+            kind="measure" if step is None else "build",
+            cell=cell,
+            step=step,
+            folder=folder.resolve(),
+            cache=self.cache.resolve(),
+            artifacts={key: path.resolve() for key, path in artifacts.items()},
+            timeout_s=cell.spec["measure"]["timeout_s"],
+            memory_limit_mb=cell.spec["measure"]["memory_limit_mb"],
+        )
+        try:
+            outcome = self._execute(job)
+            self.run.put_log(cell.id, folder / "worker.log")
+            return outcome.failure or keep(folder, outcome)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _execute(self, job: Job) -> Outcome:
+        stage = "start"
+
+        def on_event(event: Event) -> None:
+            nonlocal stage
+            stage = event.stage
+            self.watcher.event(job.cell, event)
+
+        started = time.monotonic()
+        try:
+            with self.interrupts.armed():
+                return self.executor.run(job, on_event)
+        except KeyboardInterrupt:
+            self.interrupts.hit()
+            failure = Failure(
+                code="interrupted",
+                stage=stage,
+                message="interrupted by ctrl-C",
+                hint="the same command again measures it",
+            )
+            return Outcome(failure=failure, wall_s=time.monotonic() - started, stage=stage)
+
+    def _unmeasured(
+        self, cell: Cell, status: Status, failure: Failure, wall_s: float = 0.0
+    ) -> Result:
+        return Result(
+            cell=cell,
+            status=status,
+            environment=self.environment,
+            started=utc_now(),
+            wall_s=wall_s,
+            failure=failure,
+        )

@@ -1,0 +1,58 @@
+"""Percentiles that are shown only when the sample can carry them.
+
+The bound is MLPerf LoadGen's early stopping: with confidence 0.99, at most one query over the
+estimated percentile may be discarded, so p99 needs 662 independent queries, p90 needs 64.
+Correlated queries count for less: the sample is divided by its integrated autocorrelation time.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONFIDENCE = 0.99
+
+
+@cache
+def least_queries(percentile: float, confidence: float = CONFIDENCE) -> int:
+    """Return the smallest independent sample that supports *percentile* (0..100, exclusive).
+
+    The smallest n with P[Binomial(n, 1 - p) <= 1] <= 1 - confidence.
+    """
+    p = percentile / 100
+    n = 2
+    while p**n + n * (1 - p) * p ** (n - 1) > 1 - confidence:
+        n += 1
+    return n
+
+
+def autocorrelation_time(values: NDArray[np.float64]) -> float:
+    """Return the integrated autocorrelation time, at least 1 (Sokal's window, c = 5).
+
+    On ranks, so that one outlier does not hide the correlation of the rest.
+    """
+    n = len(values)
+    if n < 4:
+        return 1.0
+    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable").astype(np.float64)
+    centred = ranks - ranks.mean()
+    spectrum = np.fft.rfft(centred, 2 * n)
+    covariance = np.fft.irfft(spectrum * np.conj(spectrum))[:n]
+    taus = 2 * np.cumsum(covariance / covariance[0]) - 1
+    within = np.flatnonzero(np.arange(n) >= 5 * taus)
+    return float(max(taus[within[0] if len(within) else n - 1], 1.0))
+
+
+def percentile_or_reason(
+    values: NDArray[np.float64], percentile: float, effective: float
+) -> tuple[float | None, str | None]:
+    """Return the percentile of *values*, or None and why it is withheld."""
+    least = least_queries(percentile)
+    if effective < least:
+        return None, (
+            f"{len(values)} queries are worth {effective:.0f} independent ones; "
+            f"p{percentile:g} needs {least}"
+        )
+    return float(np.percentile(values, percentile)), None

@@ -1,0 +1,270 @@
+"""Runs on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from benchbench.errors import StoreError, UsageError
+from benchbench.files import make_folder, sha256_file, store_errors, write_atomic, write_json
+from benchbench.locks import locked
+from benchbench.plugins import suggest
+from benchbench.store.migrations import migrate
+from benchbench.suite.variables import parse_settings
+from benchbench.types import ArrayRef, Cell, DatasetCard, Failure, Record, Result
+
+RecordType = TypeVar("RecordType", bound=Record)
+
+
+def utc_now() -> str:
+    """Return the time as ISO 8601 in UTC, to the microsecond: it sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class PlannedCell(Record):
+    """A cell of a run; ``not_run`` says why it cannot be measured here."""
+
+    cell: Cell
+    not_run: Failure | None = None
+
+
+class Manifest(Record):
+    """What a run was meant to measure."""
+
+    schema_number: int = 1
+    run: str
+    suite: str
+    title: str = ""
+    description: str = ""
+    suite_text: str
+    suite_file: str
+    suite_sha256: str
+    settings: dict[str, Any] = {}
+    created: str
+    environment_key: str
+    datasets: tuple[DatasetCard, ...] = ()
+    cells: tuple[PlannedCell, ...]
+
+
+class Invocation(Record):
+    """One ``benchbench run``."""
+
+    started: str
+    command_line: tuple[str, ...]
+    environment: dict[str, Any]
+
+
+class Run:
+    """One run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def id(self) -> str:
+        """Name of the run."""
+        return self.folder.name
+
+    def manifest(self) -> Manifest:
+        """Return the run's manifest."""
+        return _read(self.folder / "manifest.json", Manifest)
+
+    def begin(self, manifest: Manifest, invocation: Invocation) -> None:
+        """Make the folders, write the manifest if it is new, and note the invocation."""
+        for name in ("cells", "arrays", "logs", "invocations"):
+            make_folder(self.folder / name)
+        path = self.folder / "manifest.json"
+        if not path.is_file():
+            write_json(path, manifest.model_dump(mode="json"))
+        name = f"{invocation.started.replace(':', '')}-{uuid4().hex[:6]}.json"
+        write_json(self.folder / "invocations" / name, invocation.model_dump(mode="json"))
+
+    def last_used(self) -> str:
+        """Return when the run was last invoked; it sorts as text."""
+        names = sorted(path.name for path in (self.folder / "invocations").glob("*.json"))
+        return names[-1] if names else ""
+
+    def last_invocation(self) -> Invocation:
+        """Return the newest invocation."""
+        paths = sorted((self.folder / "invocations").glob("*.json"))
+        if not paths:
+            raise StoreError(f"the run {self.id} has no invocation", hint="run its suite again")
+        return _read(paths[-1], Invocation)
+
+    def result(self, cell_id: str) -> Result | None:
+        """Return the stored result of a cell, or None."""
+        path = self.folder / "cells" / f"{cell_id}.json"
+        return _read(path, Result) if path.is_file() else None
+
+    def results(self) -> Iterator[Result]:
+        """Yield every stored result."""
+        for path in sorted((self.folder / "cells").glob("*.json")):
+            yield _read(path, Result)
+
+    def put(self, result: Result) -> Result:
+        """Store *result*; a failure never replaces a measurement. Return what is stored then."""
+        path = self.folder / "cells" / f"{result.cell.id}.json"
+        with locked(self.folder / "cells" / f".{result.cell.id}.lock"):
+            before = self.result(result.cell.id)
+            if before and before.status == "measured" and result.status != "measured":
+                return before
+            write_json(path, result.model_dump(mode="json"))
+        return result
+
+    def put_array(self, source: Path) -> ArrayRef:
+        """Move an array file into the run under the name of its content."""
+        digest = sha256_file(source)
+        target = self.folder / "arrays" / f"{digest}.npz"
+        with store_errors(target):
+            size = source.stat().st_size
+            with source.open("rb") as file:
+                os.fsync(file.fileno())
+            source.replace(target)
+        return ArrayRef(path=f"arrays/{digest}.npz", sha256=digest, bytes=size)
+
+    def array(self, ref: ArrayRef) -> bytes:
+        """Return the bytes of a stored array; raise StoreError if they are not what was stored."""
+        path = self.folder / ref.path
+        if path.parent != self.folder / "arrays":
+            raise StoreError(f"{self.folder}: the array path '{ref.path}' leaves the run")
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror}") from None
+        if sha256_file(path) != ref.sha256:
+            raise StoreError(
+                f"{path} is not what was stored: its SHA-256 differs",
+                hint="measure the cell again with --fresh",
+            )
+        return data
+
+    def put_log(self, cell_id: str, source: Path) -> None:
+        """Keep what a worker printed."""
+        if source.is_file() and source.stat().st_size:
+            write_atomic(self.folder / "logs" / f"{cell_id}.log", source.read_bytes()[-1_000_000:])
+
+    def adopt(self, other: Run, result: Result) -> Result:
+        """Take over a result that another run of this store measured."""
+        for ref in result.arrays.values():
+            target = self.folder / ref.path
+            if not target.is_file():
+                with store_errors(target):
+                    _link_or_copy(other.folder / ref.path, target)
+        return self.put(result)
+
+
+def _named(run_id: str, name: str) -> bool:
+    """Return whether *name* is the suite's name of *run_id*, or a prefix that reaches its hash."""
+    suite, _, rest = run_id.rpartition("-")
+    return name == suite or (bool(rest) and run_id.startswith(name) and len(name) > len(suite))
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        return
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+class Store:
+    """A folder of runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def _runs(self) -> Path:
+        return self.folder / "runs"
+
+    def prepare(self) -> None:
+        """Make the store, or raise StoreError if it cannot be written."""
+        make_folder(self._runs)
+        make_folder(self.folder / "work")
+        self._sweep()
+        probe = self.folder / "work" / f".probe-{uuid4().hex[:8]}"
+        write_atomic(probe, b"benchbench")
+        probe.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove workers' folders that a crash left more than a day ago."""
+        old = time.time() - 86_400
+        for path in (self.folder / "work").iterdir():
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < old:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def work_folder(self) -> Path:
+        """Make an empty folder for one worker."""
+        return make_folder(self.folder / "work" / uuid4().hex[:12])
+
+    def runs(self) -> list[Run]:
+        """Return every run, the one used last first."""
+        if not self._runs.is_dir():
+            return []
+        found = [Run(path) for path in self._runs.iterdir() if (path / "manifest.json").is_file()]
+        return sorted(found, key=lambda run: run.last_used(), reverse=True)
+
+    def run(self, name: str, settings: Iterable[str] = ()) -> Run:
+        """Return a run by id, prefix or suite name, or the one used last for ``latest``.
+
+        *settings* narrow a suite's name or ``latest`` to the runs that were made with them.
+        """
+        runs = self.runs()
+        if not runs:
+            raise UsageError(
+                f"the store {self.folder} has no runs", hint="benchbench run quickstart"
+            )
+        exact = [run for run in runs if run.id == name]
+        if exact:
+            return exact[0]
+        found = [run for run in runs if name == "latest" or _named(run.id, name)]
+        if not found:
+            known = [*(run.id for run in runs), "latest"]
+            raise UsageError(f"no run '{name}' in {self.folder}", hint=suggest(name, known))
+        wanted = parse_settings(settings).items()
+        chosen = [run for run in found if wanted <= run.manifest().settings.items()]
+        if not chosen:
+            raise UsageError(
+                f"no run '{name}' was made with {' '.join(settings)}",
+                hint=f"its runs: {', '.join(run.id for run in found[:5])}",
+            )
+        return chosen[0]
+
+    def series(self, base: str) -> list[Run]:
+        """Return the runs named *base*, *base*.2, *base*.3 …, newest last."""
+        found = []
+        for number in range(1, 10_000):
+            folder = self._runs / (base if number == 1 else f"{base}.{number}")
+            if not (folder / "manifest.json").is_file():
+                break
+            found.append(Run(folder))
+        return found
+
+    def new(self, base: str) -> Run:
+        """Return the next run named after *base*; its folder is not made yet."""
+        taken = len(self.series(base))
+        return Run(self._runs / (base if not taken else f"{base}.{taken + 1}"))
+
+
+def _read(path: Path, kind: type[RecordType]) -> RecordType:
+    try:
+        return kind.model_validate(migrate(kind.__name__, json.loads(path.read_bytes()), path))
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, ValidationError) as error:
+        raise StoreError(
+            f"{path} is not a stored {kind.__name__.lower()}: {str(error).splitlines()[0]}",
+            hint="it was edited or written by another version; --fresh starts over",
+        ) from None

@@ -1,0 +1,116 @@
+"""Find a suite by name or path and load it with its dataset cards."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchbench import plugins
+from benchbench.errors import SuiteError, UsageError
+from benchbench.suite import document as yaml_document
+from benchbench.suite.document import Document, Trail
+from benchbench.suite.model import Suite, card_folder, card_type, suite_folder, suite_type
+from benchbench.suite.validate import combine, validate
+from benchbench.suite.variables import parse_settings, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSuite:
+    """A validated suite, where it came from, and its datasets' plug-ins by entry name."""
+
+    suite: Suite
+    document: Document
+    settings: Mapping[str, Any]
+    datasets: Mapping[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file's text."""
+        return hashlib.sha256(self.document.text.encode()).hexdigest()
+
+    def error(self, message: str, trail: Trail, hint: str | None = None) -> SuiteError:
+        """Return an error that points at *trail*."""
+        return SuiteError(message, hint=hint, place=self.document.place(trail))
+
+
+def find(name: str) -> Path:
+    """Return the path of a suite given by path or by name (``quickstart``)."""
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or os.sep in name:
+        if not path.is_file():
+            raise UsageError(f"no suite at {path}", hint="benchbench suites lists the ones by name")
+        return path
+    for folder in suite_folder():
+        if (found := folder / f"{name}.yaml").is_file():
+            return found
+    known = [p.stem for folder in suite_folder() for p in folder.glob("*.yaml")]
+    raise UsageError(f"no suite named '{name}'", hint=plugins.suggest(name, known))
+
+
+def load_suite(name: str, settings: Iterable[str] = ()) -> LoadedSuite:
+    """Load, substitute and validate the suite *name*; raise with file:line:column."""
+    return _load(yaml_document.load(find(name)), parse_settings(settings))
+
+
+def reload_suite(
+    text: str, file: str, stored: Mapping[str, Any], settings: Iterable[str]
+) -> LoadedSuite:
+    """Load a suite again from the text that a run stored; *settings* go before the run's own."""
+    return _load(yaml_document.parse(text, file), {**stored, **parse_settings(settings)})
+
+
+def _load(raw: Document, values: Mapping[str, Any]) -> LoadedSuite:
+    document = resolve(raw, values, os.environ)
+    suite = validate(document, suite_type())
+    datasets, problems = {}, []
+    for index, entry in enumerate(suite.datasets):
+        try:
+            datasets[entry.name] = _dataset(entry, document, ("datasets", index))
+        except SuiteError as error:
+            problems.append(error)
+    if problems:
+        raise combine(problems)
+    return LoadedSuite(suite, document, values, datasets)
+
+
+def _dataset(entry: Any, document: Document, trail: Trail) -> Any:
+    """Return the dataset plug-in that *entry* names."""
+    if (entry.card is None) == (entry.source is None):
+        raise SuiteError(
+            f"dataset '{entry.name}' needs either 'card' or 'source'", place=document.place(trail)
+        )
+    if entry.source is not None:
+        return entry.source
+    return load_card(find_card(entry.card, document, (*trail, "card")))
+
+
+def load_card(path: Path) -> Any:
+    """Return the dataset plug-in that a card describes; paths in it count from the card."""
+    card = yaml_document.load(path)
+    plugin = validate(card, card_type())
+    root = getattr(plugin, "root", None)
+    if isinstance(root, Path) and not root.is_absolute():
+        return plugin.model_copy(update={"root": path.parent / root})
+    return plugin
+
+
+def find_card(name: str, document: Document, trail: Trail) -> Path:
+    """Return the path of a dataset card given by path (from the suite) or by name."""
+    if name.endswith((".yaml", ".yml")) or os.sep in name:
+        path = Path(document.file).parent / name
+        if path.is_file():
+            return path
+        raise SuiteError(f"no dataset card at {path}", place=document.place(trail))
+    for folder in card_folder():
+        if (found := folder / f"{name}.yaml").is_file():
+            return found
+    known = [p.stem for folder in card_folder() for p in folder.glob("*.yaml")]
+    raise SuiteError(
+        f"no dataset card named '{name}'",
+        hint=plugins.suggest(name, known),
+        place=document.place(trail),
+    )

@@ -1,0 +1,239 @@
+"""What a suite may say. Plug-in fields accept any installed plug-in, chosen by ``kind``."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BeforeValidator, Field, StringConstraints, create_model, field_validator
+
+from benchbench import plugins
+from benchbench.inputs import InputContract
+from benchbench.types import Precision, Record
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Device = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]*(:\d+)?$")]
+Positive = Annotated[int, Field(gt=0)]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Batches = Annotated[tuple[Positive, ...], BeforeValidator(_listed), Field(min_length=1)]
+Devices = Annotated[tuple[Device, ...], BeforeValidator(_listed), Field(min_length=1)]
+Precisions = Annotated[tuple[Precision, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class DatasetEntry(Record):
+    """A dataset to evaluate on: a card by name or path, or a source written in place."""
+
+    name: Name
+    card: str | None = None
+    """Name of a card under ``datasets/``, or the path of one."""
+    source: Any = None
+    """A dataset plug-in, instead of a card."""
+    split: str = "validation"
+    """The split that is scored and timed."""
+    calibration: str | None = "calibration"
+    """The split that int8 is calibrated on; null for none."""
+    images: Positive | None = None
+    """Use only the first N images (by id)."""
+
+
+class ModelEntry(Record):
+    """A model: where it comes from, what it takes, what its outputs mean."""
+
+    name: Name
+    source: Any
+    input: InputContract
+    decoder: Any
+    metric: Any = None
+    """An evaluator; by default the built-in one of the decoder's task."""
+    classes: tuple[str, ...] | None = None
+    """Class names by model index; by default the dataset's categories by ascending id."""
+    background: str | None = None
+    """The class (semantic segmentation) that stands for no object."""
+    datasets: Names | None = None
+    """Names of the datasets it is evaluated on; by default all."""
+
+
+class RuntimeEntry(Record):
+    """What the suite says of a runtime beside the runtime's own options."""
+
+    name: Name | None = None
+    """Label in tables; by default the kind."""
+    precisions: Precisions = ("fp32",)
+    devices: Devices | None = None
+    batch_sizes: Batches | None = None
+    threads: Positive | None = None
+    admit: dict[Precision, tuple[str, ...]] = {}
+    """Requested precision → effective precisions that are accepted instead."""
+
+
+class Rule(Record):
+    """Picks cells; each key takes a name or a list, with ``*`` as a wildcard."""
+
+    model: Names = ("*",)
+    runtime: Names = ("*",)
+    precision: Names = ("*",)
+    device: Names = ("*",)
+    batch: Annotated[tuple[int, ...] | None, BeforeValidator(_listed)] = None
+    dataset: Names = ("*",)
+    reason: str = ""
+
+
+class Extra(Record):
+    """One cell beside the matrix."""
+
+    model: str
+    runtime: str
+    precision: Precision = "fp32"
+    device: Device = "cpu"
+    batch: Positive = 1
+    dataset: str
+
+
+class Latency(Record):
+    """How latency is taken: single stream, closed loop."""
+
+    warmup: int = Field(default=10, ge=0)
+    """Queries before the clock starts …"""
+    warmup_s: float = Field(default=1.0, ge=0)
+    """… and at least this long."""
+    queries: int = Field(default=200, ge=2)
+    """At least this many timed queries …"""
+    seconds: float = Field(default=3.0, ge=0)
+    """… and at least this long …"""
+    max_queries: int = Field(default=20_000, ge=2)
+    """… but never more than this."""
+    inputs: int = Field(default=32, ge=1)
+    """How many different real images the stream cycles through."""
+
+
+class Measure(Record):
+    """What is measured."""
+
+    accuracy: bool = True
+    latency: Latency | None = Latency()
+    timeout_s: float = Field(default=900.0, gt=0)
+    """A cell (or a build) that takes longer is killed and recorded as a timeout."""
+    memory_limit_mb: Positive | None = None
+    """Limit of a worker's data segment (``RLIMIT_DATA``)."""
+
+    @field_validator("latency", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        return {} if value is True else None if value is False else value
+
+
+class Calibration(Record):
+    """Which images int8 is calibrated on."""
+
+    images: Positive | None = None
+    """At most this many, drawn by ``seed``; by default the whole split."""
+    seed: int = Field(default=0, ge=0)
+
+
+class Suite(Record):
+    """A suite: datasets × models × runtimes × precisions × devices × batch sizes."""
+
+    benchbench: Literal[1] = 1
+    """Version of the suite format."""
+    name: Slug
+    title: str = ""
+    description: str = ""
+    datasets: tuple[DatasetEntry, ...] = Field(min_length=1)
+    models: tuple[ModelEntry, ...] = Field(min_length=1)
+    runtimes: tuple[RuntimeEntry, ...] = Field(min_length=1)
+    conversions: tuple[Any, ...] = ()
+    """Options for conversions that the plan uses; the others have their defaults."""
+    devices: Devices = ("cpu",)
+    batch_sizes: Batches = (1,)
+    threads: Positive = 1
+    """Intra-operator threads of every runtime, unless the runtime says otherwise."""
+    measure: Measure = Measure()
+    calibration: Calibration = Calibration()
+    include: tuple[Extra, ...] = ()
+    exclude: tuple[Rule, ...] = ()
+    variables: dict[str, Any] = {}
+    """Names that ``--set NAME=VALUE`` gives a value, with their defaults (null: required)."""
+
+    @field_validator("models", "datasets", "runtimes", mode="after")
+    @classmethod
+    def _unique(cls, entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        seen: set[str] = set()
+        for entry in entries:
+            name = entry.name or entry.kind
+            if name in seen:
+                raise ValueError(f"the name '{name}' is used twice")
+            seen.add(name)
+        return entries
+
+
+def _short(value: Any) -> Any:
+    """``torch`` → ``{"kind": "torch"}``."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+def _plugin(family: str, *bases: type[Record]) -> Any:
+    return Annotated[plugins.union(family, *bases), BeforeValidator(_short)]
+
+
+@cache
+def suite_type() -> type[Suite]:
+    """Return :class:`Suite` with the plug-ins that are installed now as its choices."""
+    source = _plugin("datasets")
+    dataset = create_model("DatasetEntry", __base__=DatasetEntry, source=(source | None, None))
+    model = create_model(
+        "ModelEntry",
+        __base__=ModelEntry,
+        source=(_plugin("sources"), ...),
+        decoder=(_plugin("decoders"), ...),
+        metric=(_plugin("metrics") | None, None),
+    )
+    fields: dict[str, Any] = {
+        "datasets": (_many(dataset), Field(min_length=1)),
+        "models": (_many(model), Field(min_length=1)),
+        "runtimes": (_many(_plugin("runtimes", RuntimeEntry)), Field(min_length=1)),
+        "conversions": (_many(_plugin("conversions")), ()),
+    }
+    made = create_model("Suite", __base__=Suite, __doc__=Suite.__doc__, **fields)
+    return cast("type[Suite]", made)
+
+
+def _many(item: Any) -> Any:
+    return tuple[item, ...]
+
+
+@cache
+def card_type() -> Any:
+    """Return the type of a dataset card: a dataset plug-in's options."""
+    return _plugin("datasets")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a suite, for editors."""
+    schema = suite_type().model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "benchbench suite"
+    return schema
+
+
+def suite_folder() -> tuple[Path, ...]:
+    """Return where suites that are named without a path are looked for, in order."""
+    return _folders("suites")
+
+
+def card_folder() -> tuple[Path, ...]:
+    """Return where dataset cards are looked for, in order."""
+    return _folders("datasets")
+
+
+def _folders(kind: str) -> tuple[Path, ...]:
+    package = Path(__file__).resolve().parent.parent
+    places = (Path.cwd() / kind, package / f"_{kind}", package.parent / kind)
+    return tuple(place for place in places if place.is_dir())

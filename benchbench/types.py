@@ -1,0 +1,436 @@
+"""The values that flow from one step to the next.
+
+What crosses a file or a process is a :class:`Record`; what holds arrays and stays home is a
+frozen slotted dataclass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+RESULT_SCHEMA = 1
+"""Number of the stored result format; raise it with a migration in :mod:`benchbench.store`."""
+
+Precision = Literal["fp32", "tf32", "bf16", "fp16", "int8"]
+TaskName = Literal["detection", "semantic-segmentation", "classification"]
+Status = Literal["measured", "failed", "not_run"]
+Evidence = Literal["measured", "proxy", "compiled_only", "not_run"]
+
+Feed = Mapping[str, NDArray[Any]]
+"""Tensors by name, in the model's own order."""
+
+
+class Record(BaseModel):
+    """An immutable value that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 (hex) of *value* as canonical JSON: equal values, equal digests."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- models ------------------------------------------------------------------------------
+
+
+class TensorSpec(Record):
+    """Name, shape (None where dynamic) and numpy dtype name of one input or output."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+class Variant(Record):
+    """What a model file is: its format and the precision that is written into it."""
+
+    format: str
+    """``onnx``, ``torch-module``, ``torchscript``, ``pt2``, ``openvino-ir``, …"""
+    precision: Precision = "fp32"
+
+    def __str__(self) -> str:
+        return f"{self.format} {self.precision}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model as a runtime or a conversion receives it: a file, or a way to make the module."""
+
+    variant: Variant
+    path: Path | None = None
+    load: Callable[[], Any] | None = None
+    """For ``torch-module``: returns the ``torch.nn.Module`` in eval mode."""
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputShape:
+    """Shape and dtype of the one image tensor that the harness feeds, batch first."""
+
+    shape: tuple[int, ...]
+    """(N, C, H, W) or (N, H, W, C)."""
+    dtype: str = "float32"
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a cell asks of a runtime."""
+
+    precision: Precision
+    device: str
+    threads: int
+    input: InputShape
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionJob:
+    """What a conversion may use: an empty folder to write in, the input, calibration feeds."""
+
+    folder: Path
+    input: InputShape
+    feeds: Callable[[], Any] | None = None
+    """Returns a fresh iterator over NCHW/NHWC arrays of one image each (batch 1)."""
+    seed: int = 0
+    log: Callable[[str], None] = print
+
+
+class Placement(Record):
+    """What was asked for, what really ran, and how that is known."""
+
+    requested_provider: str
+    provider: str
+    requested_device: str
+    device: str
+    requested_precision: Precision
+    precision: str
+    """Effective precision of convolutions and matrix products, by share of work."""
+    threads: int
+    coverage: dict[str, float] = {}
+    """Share of convolution and matrix work by precision or provider, 0..1."""
+    evidence: Evidence = "measured"
+    source: str
+    """Where the evidence comes from, e.g. ``onnxruntime profile``."""
+    copies_inside_run: bool = False
+    """True if the runtime moves inputs or outputs inside ``run``."""
+    details: dict[str, str] = {}
+
+
+# --- datasets ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image of a split."""
+
+    id: int
+    file_name: str
+    path: Path
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A class of the dataset."""
+
+    id: int
+    name: str
+    supercategory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One ground-truth object; ``segmentation`` as in COCO: polygons, RLE, or None."""
+
+    id: int
+    image_id: int
+    category_id: int
+    bbox: tuple[float, float, float, float] | None = None
+    """x, y, width, height in pixels of the image."""
+    area: float = 0.0
+    iscrowd: bool = False
+    segmentation: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSplit:
+    """A validated split: every file name stays inside its folder, every id is known and unique."""
+
+    name: str
+    split: str
+    images: tuple[Image, ...]
+    categories: tuple[Category, ...]
+    annotations: tuple[Annotation, ...]
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """Counted oddities that are scored as the reference scores them (``zero_size_boxes``)."""
+
+
+class DatasetFiles(Record):
+    """Where a split lies on disk."""
+
+    images: Path
+    annotations: Path
+
+
+class DatasetCard(Record):
+    """What a report says of a dataset."""
+
+    name: str
+    title: str = ""
+    source: str = ""
+    licence: str = ""
+    citation: str = ""
+    description: str = ""
+
+
+# --- predictions -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Detections of one image, best score first."""
+
+    boxes: NDArray[np.float64]
+    """(N, 4): x, y, width, height in pixels of the original image."""
+    scores: NDArray[np.float64]
+    """(N,)."""
+    labels: NDArray[np.int64]
+    """(N,): category ids of the dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMap:
+    """Semantic segmentation of one image."""
+
+    labels: NDArray[np.uint8]
+    """(H, W): index into the model's class list."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """Classification of one image."""
+
+    scores: NDArray[np.float32]
+    """(C,): probability of each class of the model's class list."""
+
+
+Prediction = Detections | LabelMap | ClassScores
+PREDICTION_TYPES: Mapping[str, type[Detections | LabelMap | ClassScores]] = {
+    "detection": Detections,
+    "semantic-segmentation": LabelMap,
+    "classification": ClassScores,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How one image was mapped into the model's input; decoders undo it.
+
+    ``input = image * scale + offset`` for x and y apart, in pixels.
+    """
+
+    image_width: int
+    image_height: int
+    input_width: int
+    input_height: int
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMap:
+    """The model's class indices in terms of the dataset."""
+
+    names: tuple[str, ...]
+    """Class names by model index."""
+    category_ids: tuple[int | None, ...]
+    """Dataset category id by model index; None for background or a class the dataset lacks."""
+    background: int | None = None
+    """The model index (semantic segmentation) that stands for no object."""
+
+
+# --- scores and samples ------------------------------------------------------------------
+
+
+class Scores(Record):
+    """Accuracy figures as fractions of 1, with the convention that makes them comparable."""
+
+    metrics: dict[str, float | None]
+    per_class: dict[str, dict[str, float | None]] = {}
+    """Metric name → class name → value."""
+    reasons: dict[str, str] = {}
+    """Why a metric is None."""
+    primary: str
+    """Name of the metric that plots and summaries use."""
+    evaluator: str
+    """Name and version, e.g. ``hotcoco 1.3.0``."""
+    convention: dict[str, str] = {}
+    counts: dict[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Raw samples of one latency pass, in nanoseconds, in the order taken."""
+
+    started_ns: NDArray[np.int64]
+    """When each query began, from the pass's first query."""
+    upload_ns: NDArray[np.int64]
+    run_ns: NDArray[np.int64]
+    download_ns: NDArray[np.int64]
+    preprocess_ns: NDArray[np.int64]
+    """Taken apart from the query loop: one value an image."""
+    postprocess_ns: NDArray[np.int64]
+
+
+class Caveat(Record):
+    """A doubt about a measurement; reports word it."""
+
+    code: str
+    figures: dict[str, float | int | str] = {}
+
+
+class Failure(Record):
+    """How a cell failed."""
+
+    code: str
+    """``timeout``, ``signal``, ``out_of_memory``, ``exception``, ``interrupted`` or an error's."""
+    stage: str
+    message: str
+    hint: str | None = None
+    stderr_tail: str = ""
+
+
+# --- cells and results -------------------------------------------------------------------
+
+
+class Step(Record):
+    """One conversion of a chain."""
+
+    conversion: dict[str, Any]
+    """The plug-in's kind and options."""
+    source: Variant
+    target: Variant
+    key: str
+    """Digest of all that the artifact depends on: its address in the cache."""
+    calibrated: bool = False
+
+
+class ArrayRef(Record):
+    """A stored array file, relative to the run's folder, with its SHA-256."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class Cell(Record):
+    """One measurement to make: everything a worker needs, and nothing else."""
+
+    id: str
+    model: str
+    runtime: str
+    precision: Precision
+    device: str
+    batch: int
+    dataset: str
+    split: str
+    task: TaskName
+    spec: dict[str, Any]
+    """Model, runtime, dataset, evaluator and measuring options as validated."""
+    start: Variant
+    """The variant of the model's source that the chain begins with."""
+    chain: tuple[Step, ...] = ()
+    protocol: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+
+    @property
+    def label(self) -> str:
+        """Short name for people: model, runtime, precision (device and batch where unusual)."""
+        tail = "" if self.device == "cpu" else f" {self.device}"
+        return f"{self.model} · {self.runtime} · {self.precision}{tail}" + (
+            f" · batch {self.batch}" if self.batch != 1 else ""
+        )
+
+
+class ArtifactInfo(Record):
+    """The file that was both scored and timed."""
+
+    variant: Variant
+    sha256: str
+    bytes: int
+    chain: tuple[str, ...] = ()
+
+
+class Result(Record):
+    """What came of a cell."""
+
+    schema_number: int = RESULT_SCHEMA
+    cell: Cell
+    status: Status
+    environment: str
+    """Key of the environment, see :mod:`benchbench.measure.environment`."""
+    started: str
+    """UTC, ISO 8601."""
+    wall_s: float
+    stages_s: dict[str, float] = {}
+    placement: Placement | None = None
+    artifact: ArtifactInfo | None = None
+    arrays: dict[str, ArrayRef] = {}
+    scores: Scores | None = None
+    memory: dict[str, int] = {}
+    """Peak resident bytes: ``load`` and ``inference``."""
+    images: int = 0
+    caveats: tuple[Caveat, ...] = ()
+    failure: Failure | None = None
+
+
+# --- jobs --------------------------------------------------------------------------------
+
+
+class Job(Record):
+    """What a worker process is told to do."""
+
+    kind: Literal["build", "measure"]
+    cell: Cell
+    step: int | None = None
+    """For a build: which step of the chain."""
+    folder: Path
+    """An empty folder of the worker's own; what it writes is committed by the parent."""
+    cache: Path
+    artifacts: dict[str, Path] = {}
+    """Main file of each finished artifact, by step key."""
+    timeout_s: float
+    memory_limit_mb: int | None = None
+    debug: bool = False
+
+
+class Event(Record):
+    """A line a worker sends while it works."""
+
+    stage: str
+    done: int | None = None
+    total: int | None = None
+    quiet: bool = False
+    """True while timing: the parent must not draw."""
+
+
+class Outcome(Record):
+    """How a worker ended; ``failure`` is None if it finished its job."""
+
+    failure: Failure | None = None
+    wall_s: float
+    stage: str = ""

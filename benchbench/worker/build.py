@@ -1,0 +1,48 @@
+"""Build one artifact of a chain in the job's folder."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from benchbench import plugins
+from benchbench.files import make_folder, write_json
+from benchbench.types import ConversionJob, Job
+from benchbench.worker.inputs import calibration_split, contract, feeds, input_shape, model_file
+
+
+def build(job: Job, reporter: Any) -> None:
+    """Run the step ``job.step``; leaves ``artifact/`` and ``result.json`` in the job's folder."""
+    assert job.step is not None
+    step = job.cell.chain[job.step]
+    reporter.enter("load")
+    model = model_file(job, job.step)
+    conversion = plugins.build("conversions", step.conversion)
+    folder = make_folder(job.folder / "artifact")
+    log: list[str] = []
+    calibration = None
+    if step.calibrated:
+        split = calibration_split(job.cell, job.cache)
+        declared = contract(job.cell)
+        calibration = lambda: feeds(declared, split)  # noqa: E731
+    reporter.enter("build")
+    started = time.perf_counter()
+    main = conversion.convert(
+        model,
+        ConversionJob(
+            folder=folder,
+            input=input_shape(job.cell),
+            feeds=calibration,
+            seed=(job.cell.spec["calibration"] or {}).get("seed", 0),
+            log=log.append,
+        ),
+    )
+    facts = {
+        "conversion": step.conversion,
+        "model": job.cell.model,
+        "source": step.source.model_dump(),
+        "target": step.target.model_dump(),
+        "seconds": time.perf_counter() - started,
+        "log": "\n".join(log)[-20_000:],
+    }
+    write_json(job.folder / "result.json", {"main": str(main.relative_to(folder)), "facts": facts})

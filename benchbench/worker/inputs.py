@@ -1,0 +1,79 @@
+"""What both kinds of job need: the dataset, preprocessed images, the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from benchbench import plugins
+from benchbench.contents import drawn, limited
+from benchbench.inputs import InputContract, read_image
+from benchbench.types import (
+    Cell,
+    ClassMap,
+    DatasetSplit,
+    Geometry,
+    Image,
+    InputShape,
+    Job,
+    ModelFile,
+)
+
+
+def contract(cell: Cell) -> InputContract:
+    """Return the cell's input contract."""
+    return InputContract.model_validate(cell.spec["input"])
+
+
+def input_shape(cell: Cell) -> InputShape:
+    """Return the shape that the cell's model is fed with."""
+    declared = contract(cell)
+    return InputShape(declared.shape(cell.batch), declared.dtype, declared.name)
+
+
+def evaluation_split(cell: Cell, cache: Path) -> DatasetSplit:
+    """Read the split that is scored."""
+    dataset = plugins.build("datasets", cell.spec["dataset"])
+    split = dataset.load(cell.split, cell.task, cache)
+    return limited(split, cell.spec["images"])
+
+
+def calibration_split(cell: Cell, cache: Path) -> DatasetSplit:
+    """Read the images that int8 is calibrated on."""
+    settings = cell.spec["calibration"]
+    dataset = plugins.build("datasets", cell.spec["dataset"])
+    split = dataset.load(settings["split"], cell.task, cache)
+    return drawn(split, settings["images"], settings["seed"])
+
+
+def prepare(declared: InputContract, image: Image) -> tuple[NDArray[Any], Geometry]:
+    """Read and preprocess one image."""
+    return declared.prepare(read_image(image, declared.color))
+
+
+def feeds(declared: InputContract, split: DatasetSplit) -> Iterator[NDArray[Any]]:
+    """Yield each image of *split* as a batch of one."""
+    for image in split.images:
+        yield prepare(declared, image)[0][None]
+
+
+def class_map(cell: Cell) -> ClassMap:
+    """Return the meaning of the model's class indices."""
+    classes = cell.spec["classes"]
+    return ClassMap(
+        tuple(classes["names"]), tuple(classes["category_ids"]), classes["background"]
+    )
+
+
+def model_file(job: Job, step: int) -> ModelFile:
+    """Return the model before *step* of the chain: the source's own file, or an artifact."""
+    cell = job.cell
+    if step == 0:
+        source = plugins.build("sources", cell.spec["source"])
+        found: ModelFile = source.open(cell.start)
+        return found
+    before = cell.chain[step - 1]
+    return ModelFile(variant=before.target, path=job.artifacts[before.key])

@@ -1,0 +1,208 @@
+"""Measure one cell in this process: load, prove, predict, time, score."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from benchbench import plugins
+from benchbench.columns import pack_predictions, pack_samples
+from benchbench.errors import ModelError, PlacementError
+from benchbench.files import sha256_file, write_json
+from benchbench.inputs import read_image
+from benchbench.measure import accuracy, latency, memory
+from benchbench.protocols import Session
+from benchbench.types import (
+    ArtifactInfo,
+    Caveat,
+    Cell,
+    DatasetSplit,
+    Feed,
+    Geometry,
+    Job,
+    ModelFile,
+    Placement,
+    Prediction,
+    Request,
+    Scores,
+)
+from benchbench.worker.inputs import (
+    class_map,
+    contract,
+    evaluation_split,
+    input_shape,
+    model_file,
+    prepare,
+)
+from benchbench.worker.results import Measured
+
+
+def measure(job: Job, reporter: Any) -> None:
+    """Measure ``job.cell``; leaves ``result.json`` and arrays in the job's folder."""
+    cell = job.cell
+    started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    reporter.enter("load")
+    split = evaluation_split(cell, job.cache)
+    model = model_file(job, len(cell.chain))
+    runtime = plugins.build("runtimes", cell.spec["runtime"])
+    request = Request(cell.precision, cell.device, cell.spec["threads"], input_shape(cell))
+    with runtime.open(model, request) as session:
+        peaks = {"load": memory.peak_bytes()}
+        memory.reset_peak()
+        reporter.enter("placement")
+        placement: Placement = session.placement()
+        caveats = list(check_placement(cell, placement))
+        passes = _Passes(job, reporter, session, split)
+        predictions = passes.accuracy() if cell.spec["measure"]["accuracy"] else None
+        if cell.spec["measure"]["latency"]:
+            caveats += passes.latency()
+        peaks["inference"] = memory.peak_bytes()
+    scores = passes.score(predictions) if predictions is not None else None
+    reporter.enter("finish")
+    result = Measured(
+        started=started,
+        stages_s=reporter.seconds,
+        placement=placement,
+        artifact=artifact_info(cell, model),
+        scores=scores,
+        memory={name: value for name, value in peaks.items() if value is not None},
+        images=len(split.images),
+        caveats=tuple(caveats),
+        arrays=tuple(sorted(path.stem for path in job.folder.glob("*.npz"))),
+    )
+    write_json(job.folder / "result.json", result.model_dump(mode="json"))
+
+
+def check_placement(cell: Cell, placement: Placement) -> tuple[Caveat, ...]:
+    """Raise PlacementError if another precision, device or provider ran than was asked for.
+
+    A precision that the suite admits by name becomes a caveat.
+    """
+    if placement.device != placement.requested_device:
+        raise PlacementError(
+            f"asked for the device {placement.requested_device}, ran on {placement.device} "
+            f"({placement.source})"
+        )
+    if placement.provider != placement.requested_provider:
+        raise PlacementError(
+            f"asked for {placement.requested_provider}, ran on {placement.provider} "
+            f"({placement.source})"
+        )
+    if placement.precision == placement.requested_precision:
+        return ()
+    figures: dict[str, float | int | str] = {
+        "requested": placement.requested_precision,
+        "effective": placement.precision,
+    }
+    if placement.precision in cell.spec["admit"].get(placement.requested_precision, ()):
+        return (Caveat(code="precision_admitted", figures=figures),)
+    raise PlacementError(
+        f"asked for {placement.requested_precision}, ran in {placement.precision} "
+        f"({placement.source})",
+        hint=f"to admit it: runtimes: - admit: {{{placement.requested_precision}: "
+        f"[{placement.precision}]}}",
+    )
+
+
+def artifact_info(cell: Cell, model: ModelFile) -> ArtifactInfo:
+    """Return what identifies the file that was measured."""
+    chain = tuple(str(step.conversion["kind"]) for step in cell.chain)
+    if model.path is None:
+        return ArtifactInfo(variant=model.variant, sha256=model.sha256 or "", bytes=0, chain=chain)
+    size = model.path.stat().st_size
+    weights = model.path.with_suffix(".bin")
+    if model.variant.format == "openvino-ir" and weights.is_file():
+        size += weights.stat().st_size
+    return ArtifactInfo(
+        variant=model.variant, sha256=sha256_file(model.path), bytes=size, chain=chain
+    )
+
+
+class _Passes:
+    """The passes over one open session."""
+
+    def __init__(self, job: Job, reporter: Any, session: Session, split: DatasetSplit) -> None:
+        self._job, self._reporter = job, reporter
+        self._session, self._split = session, split
+        self._contract = contract(job.cell)
+        self._classes = class_map(job.cell)
+        self._decoder = plugins.build("decoders", job.cell.spec["decoder"])
+        if len(session.inputs) != 1:
+            names = ", ".join(spec.name for spec in session.inputs)
+            raise ModelError(f"the model has {len(session.inputs)} inputs ({names}), not one")
+
+    def _decode(self, outputs: Feed, geometries: Sequence[Geometry]) -> list[Prediction]:
+        found: list[Prediction] = self._decoder.decode(outputs, geometries, self._classes)
+        return found
+
+    def accuracy(self) -> dict[int, Prediction]:
+        """Predict every image of the split and keep the predictions."""
+        cell = self._job.cell
+        self._reporter.enter("accuracy")
+        predictions = accuracy.predict(
+            self._session,
+            self._split.images,
+            cell.batch,
+            partial(prepare, self._contract),
+            self._decode,
+            self._reporter.progress,
+        )
+        self._keep("predictions", pack_predictions(predictions, cell.task))
+        return predictions
+
+    def latency(self) -> tuple[Caveat, ...]:
+        """Time the session over real inputs, then preprocessing and decoding apart."""
+        cell, settings = self._job.cell, self._job.cell.spec["measure"]["latency"]
+        self._reporter.enter("inputs")
+        pixels = self._pixels(settings["inputs"])
+        prepared = [self._contract.prepare(p) for p in pixels]
+        feeds = self._feeds(prepared)
+        plan = latency.Plan(**{k: settings[k] for k in latency.Plan.__dataclass_fields__})
+        self._reporter.enter("warm-up", quiet=True)
+        latency.warm_up(self._session, feeds, plan)
+        self._reporter.enter("latency", quiet=True)
+        trace = latency.single_stream(self._session, feeds, plan)
+        self._reporter.enter("stages", quiet=True)
+        before = latency.time_each(self._contract.prepare, pixels)
+        after = latency.time_each(self._postprocess(prepared), self._outputs(feeds))
+        self._keep("samples", pack_samples(latency.samples(trace, before, after)))
+        return latency.caveats(trace, cell.spec["threads"])
+
+    def score(self, predictions: dict[int, Prediction]) -> Scores:
+        """Score what was predicted."""
+        self._reporter.enter("score")
+        metric = plugins.build("metrics", self._job.cell.spec["metric"])
+        found: Scores = metric.score(self._split, predictions, self._classes)
+        return found
+
+    def _pixels(self, count: int) -> list[NDArray[Any]]:
+        images = list(self._split.images)
+        random.Random(0).shuffle(images)  # noqa: S311 - a sample, not a secret
+        return [read_image(image, self._contract.color) for image in images[:count]]
+
+    def _feeds(self, prepared: Sequence[accuracy.Prepared]) -> list[Feed]:
+        name, batch = self._session.inputs[0].name, self._job.cell.batch
+        return [
+            {name: accuracy.stack(prepared[start : start + batch], batch)}
+            for start in range(0, len(prepared), batch)
+        ]
+
+    def _outputs(self, feeds: Sequence[Feed]) -> list[tuple[int, Feed]]:
+        return [(i, accuracy.infer(self._session, feed)) for i, feed in enumerate(feeds)]
+
+    def _postprocess(
+        self, prepared: Sequence[accuracy.Prepared]
+    ) -> Callable[[tuple[int, Feed]], Any]:
+        batch = self._job.cell.batch
+        geometries = [geometry for _, geometry in prepared]
+        groups = [geometries[s : s + batch] for s in range(0, len(geometries), batch)]
+        return lambda item: self._decode(item[1], groups[item[0]])
+
+    def _keep(self, name: str, data: bytes) -> None:
+        Path(self._job.folder / f"{name}.npz").write_bytes(data)

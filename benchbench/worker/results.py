@@ -1,0 +1,35 @@
+"""What a worker leaves in its folder, and how the parent reads it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchbench.types import ArtifactInfo, Caveat, Placement, Record, Scores
+
+
+class Measured(Record):
+    """``result.json`` of a measuring job; the parent makes a Result of it."""
+
+    started: str
+    stages_s: dict[str, float]
+    placement: Placement
+    artifact: ArtifactInfo
+    scores: Scores | None = None
+    memory: dict[str, int] = {}
+    images: int = 0
+    caveats: tuple[Caveat, ...] = ()
+    arrays: tuple[str, ...] = ()
+    """Names of the ``.npz`` files in the job's folder."""
+
+
+def read_measured(folder: Path) -> Measured:
+    """Return what a measuring job left."""
+    return Measured.model_validate_json((folder / "result.json").read_bytes())
+
+
+def read_build(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the artifact's main file and the facts that a build job left."""
+    found = json.loads((folder / "result.json").read_bytes())
+    return folder / "artifact" / found["main"], found["facts"]
