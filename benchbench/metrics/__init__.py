@@ -1,0 +1,1 @@
+"""Evaluators: each scores the predictions of one task against a split."""
