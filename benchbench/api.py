@@ -20,7 +20,7 @@ from benchbench.plan import Plan, make_plan
 from benchbench.running import Interrupts, Runner, StopAtOnce, Watcher
 from benchbench.store import Invocation, Manifest, PlannedCell, Run, Store, utc_now
 from benchbench.suite.load import LoadedSuite, load_suite, reload_suite
-from benchbench.types import Cell, ClassMap, Event, Failure, Result, Scores, digest
+from benchbench.types import Cell, Event, Failure, Result, Scores, digest
 from benchbench.view import RunView
 from benchbench.worker.inputs import class_map
 
@@ -79,7 +79,7 @@ def plan(
     return made, forecast(made, where, cache, runs[-1] if runs else None)
 
 
-def run(
+def run(  # noqa: PLR0913 - a public verb: every option by keyword
     suite: str,
     settings: Iterable[str] = (),
     *,

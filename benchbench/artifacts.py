@@ -34,6 +34,18 @@ class Artifact:
     """What its builder recorded: conversion, versions, seconds, log."""
 
 
+def _verified(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of *folder* if every file is what it says."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_bytes())
+        sound = manifest["schema"] == ARTIFACT_SCHEMA and all(
+            sha256_file(folder / name) == digest for name, digest in manifest["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return manifest if sound else None
+
+
 class ArtifactCache:
     """Artifacts below ``<cache>/artifacts``."""
 
@@ -47,18 +59,11 @@ class ArtifactCache:
     def find(self, key: str) -> Artifact | None:
         """Return the verified artifact *key*; None if it is absent or was damaged."""
         folder = self.root / key
-        try:
-            manifest = json.loads((folder / _MANIFEST).read_bytes())
-            sound = manifest["schema"] == ARTIFACT_SCHEMA and all(
-                sha256_file(folder / name) == digest for name, digest in manifest["files"].items()
-            )
-        except FileNotFoundError:
-            sound, manifest = False, None
-        except (OSError, ValueError, KeyError, TypeError):
-            sound, manifest = False, {}
-        if not sound:
-            if manifest is not None:
-                self._set_aside(folder)
+        if not folder.is_dir():
+            return None
+        manifest = _verified(folder)
+        if manifest is None:
+            self._set_aside(folder)
             return None
         main = folder / manifest["main"]
         size = sum((folder / name).stat().st_size for name in manifest["files"])

@@ -94,7 +94,8 @@ def runtime_name(runtime: Any) -> str:
 def make_plan(loaded: LoadedSuite, cache: Path) -> Plan:
     """Expand, check and identify the cells of *loaded*; raise one error that lists all faults."""
     planner = _Planner(loaded, cache)
-    cells, problems = [], []
+    cells: list[PlannedCell] = []
+    problems: list[SuiteError] = []
     for combination in planner.combinations():
         try:
             cells.append(planner.cell(combination))
@@ -258,10 +259,10 @@ class _Planner:
     def _all_conversions(self) -> tuple[Any, ...]:
         if not self._conversions:
             given = {conversion.kind: conversion for conversion in self.loaded.suite.conversions}
-            made = []
-            for name in plugins.names("conversions"):
-                made.append(given.get(name) or plugins.build("conversions", {"kind": name}))
-            self._conversions = tuple(made)
+            self._conversions = tuple(
+                given.get(name) or plugins.build("conversions", {"kind": name})
+                for name in plugins.names("conversions")
+            )
         return self._conversions
 
     def _source(self, model: Any, trail: Trail) -> dict[str, Any]:

@@ -64,8 +64,11 @@ def is_builtin(family: str, name: str) -> bool:
 def suggest(wrong: str, known: Iterable[str]) -> str:
     """Return a did-you-mean, or the list of what is known."""
     known = sorted(known)
-    close = difflib.get_close_matches(wrong, known, 1, 0.6)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known) or 'none'}"
+    folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(wrong.casefold(), folded, 1, 0.6)
+    if close:
+        return f"did you mean '{folded[close[0]]}'?"
+    return f"known: {', '.join(known) or 'none'}"
 
 
 @cache

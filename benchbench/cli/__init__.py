@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(_guarded(given))
 
 
-def _guarded(arguments: list[str]) -> int:
+def _guarded(arguments: list[str]) -> int:  # noqa: PLR0911 - one return a way to end
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import click
 
@@ -143,5 +142,5 @@ class _Live:
         if not self._measured:
             return None
         each: float = self._spent / self._measured
-        elapsed: Any = time.monotonic() - self._started
+        elapsed = time.monotonic() - self._started
         return max(each * (self._total - self._finished) - elapsed, 0.0)

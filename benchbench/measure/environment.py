@@ -20,7 +20,7 @@ _MATH_VARIABLES = re.compile(
 _PACKAGES = (
     "hotcoco numpy nncf onnx onnxruntime onnxruntime-gpu onnxscript opencv-python "
     "opencv-python-headless openvino pillow pydantic safetensors tensorrt timm torch torchvision"
-).split()  # noqa: SIM905 - a list of names reads better as words
+).split()
 
 
 def collect(folder: Path) -> dict[str, Any]:

@@ -186,14 +186,15 @@ def _plugin(family: str, *bases: type[Record]) -> Any:
 @cache
 def suite_type() -> type[Suite]:
     """Return :class:`Suite` with the plug-ins that are installed now as its choices."""
-    source = _plugin("datasets")
-    dataset = create_model("DatasetEntry", __base__=DatasetEntry, source=(source | None, None))
+    dataset = create_model(
+        "DatasetEntry", __base__=DatasetEntry, source=(_optional(_plugin("datasets")), None)
+    )
     model = create_model(
         "ModelEntry",
         __base__=ModelEntry,
         source=(_plugin("sources"), ...),
         decoder=(_plugin("decoders"), ...),
-        metric=(_plugin("metrics") | None, None),
+        metric=(_optional(_plugin("metrics")), None),
     )
     fields: dict[str, Any] = {
         "datasets": (_many(dataset), Field(min_length=1)),
@@ -207,6 +208,10 @@ def suite_type() -> type[Suite]:
 
 def _many(item: Any) -> Any:
     return tuple[item, ...]
+
+
+def _optional(item: Any) -> Any:
+    return item | None
 
 
 @cache

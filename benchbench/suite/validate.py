@@ -28,8 +28,14 @@ def validate(document: Document, model: Any) -> Any:
     try:
         return TypeAdapter(model).validate_python(document.data)
     except ValidationError as error:
-        found = [_explain(document, model, item) for item in error.errors(include_url=False)]
+        items = [item for item in error.errors(include_url=False) if not _echo(item)]
+        found = [_explain(document, model, item) for item in items]
     raise combine(found)
+
+
+def _echo(item: Any) -> bool:
+    """Return whether *item* only repeats that a list's items were wrong: it is 'too short' then."""
+    return item["type"] == "too_short" and bool(item["input"])
 
 
 def combine(problems: list[SuiteError]) -> SuiteError:

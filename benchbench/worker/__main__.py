@@ -89,7 +89,8 @@ def _run(job: Job, reporter: Reporter) -> None:
 def to_failure(error: BaseException, stage: str) -> Failure:
     """Return *error* as data."""
     if isinstance(error, BenchbenchError):
-        return Failure(code=error.code, stage=stage, message=error.message, hint=error.hint)
+        told = f"{error.place}: {error.message}" if error.place else error.message
+        return Failure(code=error.code, stage=stage, message=told, hint=error.hint)
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Failure(code="store", stage=stage, message=f"the disk is full: {text}")

@@ -63,9 +63,7 @@ def feeds(declared: InputContract, split: DatasetSplit) -> Iterator[NDArray[Any]
 def class_map(cell: Cell) -> ClassMap:
     """Return the meaning of the model's class indices."""
     classes = cell.spec["classes"]
-    return ClassMap(
-        tuple(classes["names"]), tuple(classes["category_ids"]), classes["background"]
-    )
+    return ClassMap(tuple(classes["names"]), tuple(classes["category_ids"]), classes["background"])
 
 
 def model_file(job: Job, step: int) -> ModelFile:

@@ -17,6 +17,7 @@ from benchbench.errors import ModelError, PlacementError
 from benchbench.files import sha256_file, write_json
 from benchbench.inputs import read_image
 from benchbench.measure import accuracy, latency, memory
+from benchbench.measure.accuracy import Prepared
 from benchbench.protocols import Session
 from benchbench.types import (
     ArtifactInfo,
@@ -186,7 +187,7 @@ class _Passes:
         random.Random(0).shuffle(images)  # noqa: S311 - a sample, not a secret
         return [read_image(image, self._contract.color) for image in images[:count]]
 
-    def _feeds(self, prepared: Sequence[accuracy.Prepared]) -> list[Feed]:
+    def _feeds(self, prepared: Sequence[Prepared]) -> list[Feed]:
         name, batch = self._session.inputs[0].name, self._job.cell.batch
         return [
             {name: accuracy.stack(prepared[start : start + batch], batch)}
@@ -196,9 +197,7 @@ class _Passes:
     def _outputs(self, feeds: Sequence[Feed]) -> list[tuple[int, Feed]]:
         return [(i, accuracy.infer(self._session, feed)) for i, feed in enumerate(feeds)]
 
-    def _postprocess(
-        self, prepared: Sequence[accuracy.Prepared]
-    ) -> Callable[[tuple[int, Feed]], Any]:
+    def _postprocess(self, prepared: Sequence[Prepared]) -> Callable[[tuple[int, Feed]], Any]:
         batch = self._job.cell.batch
         geometries = [geometry for _, geometry in prepared]
         groups = [geometries[s : s + batch] for s in range(0, len(geometries), batch)]

@@ -191,9 +191,7 @@ def int8_suite(folder: Path, tmp_path: Path, **conversion: Any) -> dict[str, Any
             tiny.faulty("one", precisions=["int8"]),
             tiny.faulty("two", precisions=["int8"]),
         ],
-        conversions=[
-            {"kind": "bbtest-copy", "count_file": str(tmp_path / "builds"), **conversion}
-        ],
+        conversions=[{"kind": "bbtest-copy", "count_file": str(tmp_path / "builds"), **conversion}],
     )
 
 
@@ -211,8 +209,11 @@ def test_a_damaged_artifact_is_built_again(tmp_path: Path, folder: Path) -> None
     data = int8_suite(folder, tmp_path)
     run(tmp_path, data)
     cache = Path(os.environ["BENCHBENCH_CACHE"]) / "artifacts"
-    (main,) = [p for p in cache.glob("*/model.txt") if p.read_text() == "3"
-               and str(tmp_path) in (p.parent / "artifact.json").read_text()]
+    (main,) = [
+        p
+        for p in cache.glob("*/model.txt")
+        if p.read_text() == "3" and str(tmp_path) in (p.parent / "artifact.json").read_text()
+    ]
     main.write_text("999")
     outcome = run(tmp_path, data, fresh=True)
     assert {cell.status for cell in outcome.view.cells} == {"measured"}
@@ -319,7 +320,9 @@ def test_what_was_stored_survives_kill_9_and_the_rest_is_run_later(
         "from tests.integration.test_runs import KillAfter;"
         f"api.run({str(path)!r}, store=Path({str(store)!r}), watcher=KillAfter(2))"
     )
-    died = subprocess.run([sys.executable, "-c", script], check=False, cwd=Path(__file__).parents[2])
+    died = subprocess.run(
+        [sys.executable, "-c", script], check=False, cwd=Path(__file__).parents[2]
+    )
     assert died.returncode == -signal.SIGKILL
     before = api.show("latest", store=store)
     assert [cell.status for cell in before.cells] == ["measured", "measured", "not_run"]
@@ -409,7 +412,10 @@ def test_a_full_disk_is_a_clear_error_and_keeps_what_was_measured(
         f"{sys.executable} -m benchbench run {path} --store {small}/store --no-report --quiet; "
         f"code=$?; ls {small}/store/runs/*/cells/*.json | wc -l; exit $code"
     )
-    if os.geteuid() or subprocess.run([*mount, "true"], check=False, capture_output=True).returncode:
+    if (
+        os.geteuid()
+        or subprocess.run([*mount, "true"], check=False, capture_output=True).returncode
+    ):
         pytest.skip("needs the right to mount a small file system")
     done = subprocess.run([*mount, script], check=False, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
@@ -434,7 +440,10 @@ def test_a_read_only_file_system_is_a_clear_error(tmp_path: Path, folder: Path) 
         f"mount -t tmpfs -o ro none {frozen} && "
         f"exec {sys.executable} -m benchbench run {path} --store {frozen}/store"
     )
-    if os.geteuid() or subprocess.run([*mount, "true"], check=False, capture_output=True).returncode:
+    if (
+        os.geteuid()
+        or subprocess.run([*mount, "true"], check=False, capture_output=True).returncode
+    ):
         pytest.skip("needs the right to mount a read-only file system")
     done = subprocess.run([*mount, script], check=False, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr

@@ -1,0 +1,1 @@
+"""Datasets: images and truth in COCO's terms, read from disk or generated."""

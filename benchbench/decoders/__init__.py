@@ -1,0 +1,1 @@
+"""Decoders: from a model's raw outputs to predictions in the original image."""

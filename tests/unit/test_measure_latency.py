@@ -1,0 +1,138 @@
+"""The timed loop on a clock of our own."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchbench.measure import latency
+from benchbench.measure.clock import resolution_ns
+from benchbench.types import TensorSpec
+
+
+class FakeClock:
+    """Advances by what the fake session spends, and by one a reading."""
+
+    def __init__(self) -> None:
+        self.time = 0
+        self.readings = 0
+
+    def __call__(self) -> int:
+        self.readings += 1
+        self.time += 1
+        return self.time
+
+
+class FakeSession:
+    """Spends known times; counts its calls; notes whether the collector was on."""
+
+    inputs = [TensorSpec(name="x", shape=(1,), dtype="float32")]
+
+    def __init__(self, clock: FakeClock, run_ns: Iterator[int] | None = None) -> None:
+        self.clock, self.run_ns = clock, run_ns
+        self.calls: list[str] = []
+        self.collecting: set[bool] = set()
+
+    def upload(self, feed: Any) -> Any:
+        self.clock.time += 100
+        self.calls.append("upload")
+        return feed
+
+    def run(self, handle: Any) -> None:
+        self.clock.time += next(self.run_ns) if self.run_ns else 5000
+        self.collecting.add(gc.isenabled())
+
+    def download(self, handle: Any) -> Any:
+        self.clock.time += 30
+        return {}
+
+    def placement(self) -> Any:
+        raise AssertionError
+
+
+def plan(**changes: Any) -> latency.Plan:
+    base = {"warmup": 3, "warmup_s": 0.0, "queries": 10, "seconds": 0.0, "max_queries": 100}
+    return latency.Plan(**(base | changes))
+
+
+FEEDS = [{"x": np.zeros(1)}, {"x": np.ones(1)}]
+
+
+def test_stages_are_what_the_verbs_took() -> None:
+    clock = FakeClock()
+    trace = latency.single_stream(FakeSession(clock), FEEDS, plan(), clock)
+    found = latency.samples(trace, [7], [8, 9])
+    assert found.upload_ns.tolist() == [101] * 10
+    assert found.run_ns.tolist() == [5001] * 10
+    assert found.download_ns.tolist() == [31] * 10
+    assert found.started_ns[:2].tolist() == [0, 5134]
+    assert found.postprocess_ns.tolist() == [8, 9]
+
+
+def test_the_clock_is_read_four_times_a_query_and_once_for_the_deadline() -> None:
+    clock = FakeClock()
+    latency.single_stream(FakeSession(clock), FEEDS, plan(), clock)
+    assert clock.readings == 10 * 4 + 1
+
+
+def test_both_minimums_must_hold() -> None:
+    clock = FakeClock()
+    long = plan(seconds=5133e-9 * 20.5)
+    assert len(latency.single_stream(FakeSession(clock), FEEDS, long, clock).queries) == 21
+    clock = FakeClock()
+    assert (
+        len(latency.single_stream(FakeSession(clock), FEEDS, plan(queries=40), clock).queries) == 40
+    )
+
+
+def test_the_maximum_ends_a_pass_whose_time_is_not_up() -> None:
+    clock = FakeClock()
+    trace = latency.single_stream(
+        FakeSession(clock), FEEDS, plan(seconds=60, max_queries=12), clock
+    )
+    assert len(trace.queries) == 12
+
+
+def test_garbage_collection_is_off_while_timing_and_on_after() -> None:
+    clock = FakeClock()
+    session = FakeSession(clock)
+    latency.single_stream(session, FEEDS, plan(), clock)
+    assert session.collecting == {False}
+    assert gc.isenabled()
+
+
+def test_warm_up_lasts_as_long_as_both_minimums_say() -> None:
+    clock = FakeClock()
+    assert latency.warm_up(FakeSession(clock), FEEDS, plan(), clock) == 3
+    clock = FakeClock()
+    assert latency.warm_up(FakeSession(clock), FEEDS, plan(warmup_s=5131e-9 * 9.5), clock) == 10
+
+
+def test_a_trace_that_slows_down_is_unsteady() -> None:
+    clock = FakeClock()
+    session = FakeSession(clock, iter([1000] * 10 + [1500] * 20))
+    trace = latency.single_stream(session, FEEDS, plan(queries=30), clock)
+    codes = {caveat.code for caveat in latency.caveats(trace, threads=2)}
+    assert codes == {"single_process", "unsteady"}
+
+
+def test_a_steady_trace_has_only_the_caveat_of_one_process() -> None:
+    clock = FakeClock()
+    trace = latency.single_stream(FakeSession(clock), FEEDS, plan(), clock)
+    assert [c.code for c in latency.caveats(trace, threads=2)] == ["single_process"]
+
+
+def test_wall_far_above_cpu_time_is_contended_at_one_thread_only() -> None:
+    queries = [(i * 10, i * 10 + 1, i * 10 + 8, i * 10 + 9) for i in range(10)]
+    trace = latency.Trace(queries, cpu_ns=50, involuntary_switches=4)
+    contended = [c for c in latency.caveats(trace, 1) if c.code == "contended"]
+    assert contended[0].figures["wall_over_cpu"] == pytest.approx(99 / 50)
+    assert not [c for c in latency.caveats(trace, 2) if c.code == "contended"]
+
+
+def test_the_real_clock_resolves_a_microsecond() -> None:
+    assert 0 < resolution_ns() < 1000
