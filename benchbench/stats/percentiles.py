@@ -3,6 +3,8 @@
 The bound is MLPerf LoadGen's early stopping: with confidence 0.99, at most one query over the
 estimated percentile may be discarded, so p99 needs 662 independent queries, p90 needs 64.
 Correlated queries count for less: the sample is divided by its integrated autocorrelation time.
+The median is held to the plain count: it says where the trace that was seen lies, and a trace that
+drifts carries the caveat ``unsteady``.
 """
 
 from __future__ import annotations
@@ -50,6 +52,8 @@ def percentile_or_reason(
 ) -> tuple[float | None, str | None]:
     """Return the percentile of *values*, or None and why it is withheld."""
     least = least_queries(percentile)
+    if percentile <= 50:
+        effective = len(values)
     if effective < least:
         return None, (
             f"{len(values)} queries are worth {effective:.0f} independent ones; "

@@ -1,0 +1,133 @@
+"""One row a cell, for spreadsheets: flat columns whose names and order stay."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Mapping
+from typing import ClassVar
+
+from benchbench.reports.grouping import accuracy
+from benchbench.reports.wording import (
+    PERCENTILES,
+    STAGES,
+    absence,
+    accuracy_absence,
+    withheld,
+)
+from benchbench.types import Record
+from benchbench.view import CellView, RunView
+
+Value = str | float | int | None
+
+COLUMNS = (
+    "run", "cell", "model", "runtime", "precision", "device", "batch", "dataset", "split", "task",
+    "status", "metric", "accuracy", "mean_ms", *(f"{name}_ms" for name in PERCENTILES),
+    "throughput_images_per_s", "queries", "effective_queries",
+    *(f"{name}_median_ms" for name in STAGES),
+    "effective_precision", "coverage", "provider", "effective_device", "placement_evidence",
+    "artifact_bytes", "artifact_sha256", "memory_load_bytes", "memory_inference_bytes",
+    "caveats", "failure_code", "failure_stage", "failure_message", "absent", "evaluator",
+    "started", "wall_s",
+)  # fmt: skip
+"""Added to at the end only; a name never changes its meaning."""
+
+_FORMULA = re.compile(r"^[=+\-@\t\r]")
+_NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$", re.IGNORECASE)
+
+
+class Csv(Record):
+    """Writes ``cells.csv``: one row a cell; an empty field is absent, ``absent`` says why."""
+
+    packages: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    extra: ClassVar[str] = ""
+    file_name: ClassVar[str] = "cells.csv"
+
+    def render(self, run: RunView) -> bytes:
+        """Return the table in UTF-8, quoted as RFC 4180 asks, with line feeds between rows."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for cell in run.cells:
+            values = {"run": run.run} | _identity(cell) | _latency(cell) | _what_ran(cell)
+            writer.writerow([field(values.get(name)) for name in COLUMNS])
+        return out.getvalue().encode("utf-8", "backslashreplace")
+
+
+def field(value: Value) -> str:
+    """Return one field: numbers as they are, absent as empty.
+
+    Text that a spreadsheet would run as a formula stands behind an apostrophe.
+    """
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.match(value):
+        return f"'{value}"
+    return str(value)
+
+
+def _identity(cell: CellView) -> dict[str, Value]:
+    names = ("model", "runtime", "precision", "device", "batch", "dataset", "split", "task")
+    return {name: getattr(cell, name) for name in names} | {
+        "cell": cell.id,
+        "status": cell.status,
+        "metric": cell.primary,
+        "accuracy": accuracy(cell),
+        "evaluator": cell.evaluator,
+        "started": cell.started,
+        "wall_s": cell.wall_s,
+        "caveats": "; ".join(caveat.code for caveat in cell.caveats) or None,
+        "absent": "; ".join(f"{name}: {why}" for name, why in _absent(cell).items()) or None,
+    }
+
+
+def _latency(cell: CellView) -> dict[str, Value]:
+    late = cell.latency
+    if late is None:
+        return {}
+    return {
+        "mean_ms": late.mean_ms,
+        **{f"{name}_ms": getattr(late, f"{name}_ms") for name in PERCENTILES},
+        "throughput_images_per_s": late.throughput_ips,
+        "queries": late.queries,
+        "effective_queries": late.effective_queries,
+        **{f"{name}_median_ms": late.stages_ms.get(name) for name in STAGES},
+    }
+
+
+def _what_ran(cell: CellView) -> dict[str, Value]:
+    place, artifact, failure = cell.placement, cell.artifact, cell.failure
+    found: dict[str, Value] = {
+        "memory_load_bytes": cell.memory.get("load"),
+        "memory_inference_bytes": cell.memory.get("inference"),
+    }
+    if place is not None:
+        found |= {
+            "effective_precision": place.precision,
+            "coverage": "; ".join(f"{k} {v:.4f}" for k, v in place.coverage.items()) or None,
+            "provider": place.provider,
+            "effective_device": place.device,
+            "placement_evidence": place.evidence,
+        }
+    if artifact is not None:
+        found |= {"artifact_bytes": artifact.bytes, "artifact_sha256": artifact.sha256}
+    if failure is not None:
+        found |= {
+            "failure_code": failure.code,
+            "failure_stage": failure.stage,
+            "failure_message": failure.message,
+        }
+    return found
+
+
+def _absent(cell: CellView) -> Mapping[str, str]:
+    """Return why figures are absent, by column; one reason for a cell without any figure."""
+    if cell.status != "measured":
+        return {"all figures": absence(cell)}
+    found = {} if accuracy(cell) is not None else {"accuracy": accuracy_absence(cell)}
+    if cell.latency is None:
+        return found | {"latency": "this cell has no latency pass"}
+    gone = [name for name in PERCENTILES if getattr(cell.latency, f"{name}_ms") is None]
+    return found | {f"{name}_ms": withheld(cell.latency, name) for name in gone}

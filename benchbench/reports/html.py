@@ -1,0 +1,351 @@
+"""One self-contained HTML page: no network, no fonts to fetch, strict content security policy.
+
+This module arranges what the template prints; words come from ``wording``, comparisons from
+``grouping``, geometry from ``drawing`` and ``pareto``.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, ClassVar
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from benchbench.reports import drawing, grouping, pareto, protocol, summary, terms, wording
+from benchbench.reports.grouping import Group, accuracy, finite
+from benchbench.types import Precision, Record
+from benchbench.view import CellView, RunView
+
+
+class Html(Record):
+    """Writes ``report.html``: the whole run on one page that works offline and prints."""
+
+    packages: ClassVar[tuple[tuple[str, ...], ...]] = (("altair",), ("vl-convert-python",))
+    extra: ClassVar[str] = "report"
+    file_name: ClassVar[str] = "report.html"
+
+    def render(self, run: RunView) -> bytes:
+        """Return the page in UTF-8.
+
+        Raises :class:`~benchbench.errors.MissingDependency` without altair or vl-convert.
+        """
+        templates = _templates()
+        script = _source(templates, "script.js")
+        page = templates.get_template("report.html.j2").render(
+            run=run,
+            page=_page(run),
+            style=Markup(_source(templates, "style.css")),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            script_hash=_hash(script),
+        )
+        return page.encode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number of a table: its text, what it sorts by, and why it is absent."""
+
+    text: str
+    value: float | None = None
+    reason: str = ""
+    note: int | None = None
+    """Number of the footnote that gives the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A caveat in two lengths."""
+
+    text: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A cell of the run as the main table shows it."""
+
+    cell: CellView
+    anchor: str
+    variant: str
+    accuracy: Figure
+    percentiles: tuple[Figure, ...]
+    throughput: Figure
+    memory: Figure
+    size: Figure
+    on_front: bool
+    chips: tuple[Chip, ...]
+    mismatch: str
+    coverage: str
+
+
+class Footnotes:
+    """Numbers reasons in order of appearance; the same reason keeps its number."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def figure(self, text: str, value: float | None, reason: str) -> Figure:
+        """Return a figure; where *value* is None it prints as absent and points at *reason*."""
+        if value is not None:
+            return Figure(text, value)
+        if reason not in self.texts:
+            self.texts.append(reason)
+        return Figure(wording.ABSENT, None, reason, self.texts.index(reason) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """A table of per-class accuracy: three header rows, then a row a class."""
+
+    metric: str
+    models: tuple[tuple[str, int], ...]
+    runtimes: tuple[tuple[str, int], ...]
+    precisions: tuple[str, ...]
+    edges: frozenset[int]
+    """Columns that begin a model."""
+    rows: tuple[tuple[str, tuple[Figure, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A group of cells with everything drawn from it."""
+
+    index: int
+    group: Group
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    shared: tuple[Chip, ...]
+    plots: tuple[tuple[str, Markup], ...]
+    plotted: int
+    mixed_scoring: bool
+    rungs: tuple[grouping.Rung, ...]
+    metrics: tuple[str, ...]
+    scores: tuple[tuple[CellView, tuple[Figure, ...]], ...]
+    score_notes: tuple[str, ...]
+    heats: tuple[Heat, ...]
+    timed: tuple[CellView, ...]
+    scale: drawing.LogScale | None
+    staged: bool
+
+
+def _page(run: RunView) -> dict[str, Any]:
+    runtimes = tuple(dict.fromkeys(cell.runtime for cell in run.cells))
+    anchors = {cell.id: f"cell-{index}" for index, cell in enumerate(run.cells, 1)}
+    present = {cell.precision for cell in run.cells}
+    return {
+        "title": run.title or run.suite,
+        "machine": wording.environment_line(run.environment),
+        "counts": summary.counts(run.cells),
+        "sentences": summary.summary(run),
+        "anchors": anchors,
+        "sections": [
+            _section(index, group, runtimes, anchors)
+            for index, group in enumerate(grouping.groups(run), 1)
+        ],
+        "runtimes": [(name, pareto.colour(name, runtimes)) for name in runtimes],
+        "shapes": [(name, shape) for name, shape in pareto.SHAPES.items() if name in present],
+        "broken": [cell for cell in run.cells if cell.status != "measured"],
+        "cards": protocol.cards(run.cells),
+        "environment": wording.leaves(run.environment),
+        "command": shlex.join(run.command_line),
+        "limits": terms.LIMITS,
+        "glossary": terms.GLOSSARY,
+        "spark_height": drawing.SPARK_HEIGHT,
+        "stages": wording.STAGES,
+        "percentiles": wording.PERCENTILES,
+    }
+
+
+def _section(index: int, group: Group, runtimes: Sequence[str], anchors: dict[str, str]) -> Section:
+    notes, score_notes = Footnotes(), Footnotes()
+    shared = grouping.shared_caveats(group.cells)
+    best = {cell.id for cell in grouping.front(group.plotted)}
+    rows = tuple(_row(cell, anchors[cell.id], notes, shared, best) for cell in group.cells)
+    metrics = tuple(dict.fromkeys(name for cell in group.cells for name in cell.metrics))
+    timed = tuple(cell for cell in group.cells if cell.latency)
+    conventions = {(c.evaluator, *sorted(c.convention.items())) for c in group.plotted}
+    return Section(
+        index=index,
+        group=group,
+        rows=rows,
+        notes=tuple(notes.texts),
+        shared=_chips(shared),
+        plots=_plots(index, group, runtimes),
+        plotted=len(group.plotted),
+        mixed_scoring=len(conventions) > 1,
+        rungs=grouping.ladder(group.cells),
+        metrics=metrics,
+        scores=tuple((c, _scores(c, metrics, score_notes)) for c in group.cells if c.metrics),
+        score_notes=tuple(score_notes.texts),
+        heats=tuple(_heats(group)),
+        timed=timed,
+        scale=drawing.latency_scale(timed),
+        staged=any(drawing.stack(cell) for cell in timed),
+    )
+
+
+def _plots(index: int, group: Group, runtimes: Sequence[str]) -> tuple[tuple[str, Markup], ...]:
+    """Return the plot for wide and for narrow screens; the style sheet shows one of them."""
+    if len(group.plotted) < 2:
+        return ()
+    sizes = {"wide": (1010, 430), "narrow": (265, 300)}
+    return tuple(
+        (name, Markup(pareto.draw(group, runtimes, width=w, height=h, prefix=f"{name}{index}")))  # noqa: S704 - Vega escapes what it draws
+        for name, (w, h) in sizes.items()
+    )
+
+
+def _chips(caveats: Iterable[Any]) -> tuple[Chip, ...]:
+    return tuple(Chip(wording.chip(c), wording.caveat_line(c)) for c in caveats)
+
+
+def _row(
+    cell: CellView, anchor: str, notes: Footnotes, shared: Sequence[Any], best: set[str]
+) -> Row:
+    late, gone = cell.latency, wording.absence(cell)
+    artifact = cell.artifact.bytes if cell.artifact else None
+    resident = cell.memory.get("inference")
+    rate = finite(late.throughput_ips) if late else None
+    score = accuracy(cell)
+    return Row(
+        cell=cell,
+        anchor=anchor,
+        variant=grouping.variant(cell),
+        accuracy=notes.figure(wording.fraction(score), score, wording.accuracy_absence(cell)),
+        percentiles=tuple(_percentile(cell, name, notes) for name in wording.PERCENTILES),
+        throughput=notes.figure(wording.significant(rate), rate, gone),
+        memory=notes.figure(wording.size(resident), resident, gone),
+        size=notes.figure(wording.size(artifact), artifact, gone),
+        on_front=cell.id in best,
+        chips=_chips(c for c in cell.caveats if c not in shared),
+        mismatch=wording.mismatch(cell.placement),
+        coverage=wording.coverage(cell.placement),
+    )
+
+
+def _percentile(cell: CellView, name: str, notes: Footnotes) -> Figure:
+    if cell.latency is None:
+        return notes.figure("", None, wording.absence(cell))
+    value = finite(getattr(cell.latency, f"{name}_ms"))
+    reason = "" if value is not None else wording.withheld(cell.latency, name)
+    return notes.figure(wording.significant(value), value, reason)
+
+
+def _scores(cell: CellView, metrics: Sequence[str], notes: Footnotes) -> tuple[Figure, ...]:
+    values = ((name, finite(cell.metrics.get(name))) for name in metrics)
+    return tuple(notes.figure(wording.fraction(v), v, _unscored(cell, n)) for n, v in values)
+
+
+def _unscored(cell: CellView, metric: str) -> str:
+    if metric in cell.reasons:
+        return wording.short(cell.reasons[metric], 300)
+    return "this evaluator does not give it" if metric not in cell.metrics else "no reason is given"
+
+
+def _heats(group: Group) -> Iterable[Heat]:
+    """Yield one table a metric; the primary metric where it is given by class, else every one."""
+    names = list(dict.fromkeys(name for cell in group.cells for name in cell.per_class))
+    for name in [group.primary] if group.primary in names else names:
+        cells = sorted(
+            (cell for cell in group.cells if name in cell.per_class),
+            key=lambda c: (c.model, c.runtime, c.device),
+        )
+        yield _heat(str(name), cells)
+
+
+def _heat(metric: str, cells: Sequence[CellView]) -> Heat:
+    classes = dict.fromkeys(name for cell in cells for name in cell.per_class[metric])
+    return Heat(
+        metric=wording.metric_name(metric),
+        models=_spans((cell.model,) for cell in cells),
+        runtimes=_spans((cell.runtime, cell.model, cell.device) for cell in cells),
+        precisions=tuple(cell.precision for cell in cells),
+        edges=frozenset(i for i in range(1, len(cells)) if cells[i].model != cells[i - 1].model),
+        rows=tuple((k, tuple(_class_figure(cell, metric, k) for cell in cells)) for k in classes),
+    )
+
+
+def _spans(keys: Iterable[tuple[str, ...]]) -> tuple[tuple[str, int], ...]:
+    return tuple((key[0], len(list(run))) for key, run in groupby(keys))
+
+
+def _class_figure(cell: CellView, metric: str, name: str) -> Figure:
+    found = cell.per_class[metric]
+    value = finite(found.get(name))
+    reason = "" if value is not None else "the evaluator gives no value for this class"
+    return Figure(wording.fraction(value), value, reason)
+
+
+# --- templates ---------------------------------------------------------------------------
+
+
+def _printed(value: Any) -> Any:
+    """Clean every string that a template prints; None never prints as ``None``."""
+    if value is None:
+        return wording.ABSENT
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return wording.clean(value)
+    return value
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("benchbench.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printed,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "short": wording.short,
+        "ms": wording.milliseconds,
+        "significant": wording.significant,
+        "fraction": wording.fraction,
+        "size": wording.size,
+        "seconds": wording.seconds,
+        "delta": wording.delta,
+        "ratio": wording.ratio,
+        "metric": wording.metric_name,
+        "plural": wording.plural,
+        "whole": wording.whole,
+        "finite": finite,
+        "variant": grouping.variant,
+        "spark": drawing.spark,
+        "strip": drawing.strip,
+        "stack": drawing.stack,
+        "failure_title": wording.failure_title,
+        "shape": _shape,
+    }
+    environment.globals["status_words"] = wording.STATUS
+    return environment
+
+
+_SHAPES = {
+    "circle": "M7 2.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9Z",
+    "square": "M3 3h8v8H3Z",
+    "diamond": "M7 1l4.2 6L7 13L2.8 7Z",
+    "triangle-up": "M7 2l5.2 9.6H1.8Z",
+    "cross": "M5.2 2h3.6v3.2H12v3.6H8.8V12H5.2V8.8H2V5.2h3.2Z",
+}
+
+
+def _shape(precision: Precision) -> str:
+    """Return the SVG path of a precision's mark in a 14 × 14 box."""
+    return _SHAPES[pareto.SHAPES[precision]]
+
+
+def _source(environment: Environment, name: str) -> str:
+    assert environment.loader is not None, "_templates always sets a loader"
+    return environment.loader.get_source(environment, name)[0].strip()
+
+
+def _hash(script: str) -> str:
+    """Return the content-security-policy source of *script*."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

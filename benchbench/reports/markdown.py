@@ -1,0 +1,129 @@
+"""The run as Markdown: for pull requests, job summaries and proposals."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from benchbench.reports import grouping, protocol, summary, terms, wording
+from benchbench.reports.grouping import Group, accuracy, finite
+from benchbench.types import Record
+from benchbench.view import CellView, RunView
+
+_SPECIAL = re.compile(r"[\\`*_{}\[\]|#~$]")
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
+
+
+class Markdown(Record):
+    """Writes ``report.md``: summary, tables, failures, protocol and provenance."""
+
+    packages: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    extra: ClassVar[str] = ""
+    file_name: ClassVar[str] = "report.md"
+
+    def render(self, run: RunView) -> bytes:
+        """Return GitHub-flavoured Markdown in UTF-8; every name in it is escaped."""
+        text = _templates().get_template("report.md.j2").render(
+            run=run,
+            title=run.title or run.suite,
+            machine=wording.environment_line(run.environment),
+            sentences=summary.summary(run),
+            sections=[_section(group) for group in grouping.groups(run)],
+            broken=[cell for cell in run.cells if cell.status != "measured"],
+            doubts=[cell for cell in run.cells if cell.caveats],
+            cards=protocol.cards(run.cells),
+            command=shlex.join(run.command_line),
+            limits=terms.LIMITS,
+        )  # fmt: skip
+        return (text.rstrip() + "\n").encode("utf-8", "backslashreplace")
+
+
+def escape(value: Any) -> Any:
+    """Return *value* as text that Markdown and HTML show as it is, on one line.
+
+    ``@`` is written as an entity so that a name mentions nobody.
+    """
+    if value is None:
+        return wording.ABSENT
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    line = re.sub(r"\s+", " ", wording.clean(value))
+    safe = re.sub(r"[&<>@]", lambda match: _HTML[match[0]], line)
+    return _SPECIAL.sub(lambda match: "\\" + match[0], safe)
+
+
+def fence(text: str) -> Markup:
+    """Return *text* as a code block whose fence is longer than any run of back-ticks in it."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    bar = "`" * max(3, longest + 1)
+    return Markup(f"{bar}text\n{wording.clean(text).rstrip()}\n{bar}")  # noqa: S704 - fenced
+
+
+def _section(group: Group) -> dict[str, Any]:
+    notes: list[str] = []
+    rows = [(cell, _columns(cell, notes)) for cell in group.cells]
+    return {"group": group, "rows": rows, "notes": notes, "rungs": grouping.ladder(group.cells)}
+
+
+def _columns(cell: CellView, notes: list[str]) -> Sequence[str]:
+    late, gone = cell.latency, wording.absence(cell)
+    score = accuracy(cell)
+    told = [_noted(wording.fraction(score), wording.accuracy_absence(cell), notes)]
+    for name in wording.PERCENTILES:
+        value = finite(getattr(late, f"{name}_ms")) if late else None
+        reason = wording.withheld(late, name) if late and value is None else gone
+        told.append(_noted(wording.significant(value), reason, notes))
+    rate = late.throughput_ips if late else None
+    size = cell.artifact.bytes if cell.artifact else None
+    told += [_noted(text, gone, notes) for text in (wording.significant(rate), wording.size(size))]
+    return told
+
+
+def _noted(text: str, reason: str, notes: list[str]) -> str:
+    """Return *text*, or, where it is absent, a dash with the number of its reason."""
+    if text != wording.ABSENT:
+        return text
+    if reason not in notes:
+        notes.append(reason)
+    return f"{wording.ABSENT} ({notes.index(reason) + 1})"
+
+
+def _ran(cell: CellView) -> str:
+    place = cell.placement
+    if place is None:
+        return wording.ABSENT
+    told = [wording.short(place.precision, 40), wording.coverage(place)]
+    if grouping.differs(cell):
+        told.append(f"NOT AS ASKED: {wording.mismatch(place)}")
+    return "; ".join(text for text in told if text)
+
+
+def _templates() -> Environment:
+    environment = Environment(  # noqa: S701 - Markdown: finalize escapes what HTML rules would miss
+        loader=PackageLoader("benchbench.reports"),
+        undefined=StrictUndefined,
+        finalize=escape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "short": wording.short,
+        "ms": wording.milliseconds,
+        "delta": wording.delta,
+        "ratio": wording.ratio,
+        "metric": wording.metric_name,
+        "seconds": wording.seconds,
+        "ran": _ran,
+        "chip": wording.chip,
+        "caveat": wording.caveat_line,
+        "failure": wording.failure_line,
+        "variant": grouping.variant,
+        "fence": fence,
+    }
+    environment.globals["status_words"] = wording.STATUS
+    return environment

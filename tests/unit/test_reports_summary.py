@@ -1,0 +1,54 @@
+"""The summary's sentences."""
+
+from __future__ import annotations
+
+from benchbench.reports.summary import counts, summary
+from tests.report_fixture import CRASH, broken, cells, measured, run
+
+
+def test_the_summary_names_the_fastest_the_most_accurate_and_the_boldest() -> None:
+    told = [str(sentence) for sentence in summary(run())]
+    assert told[:4] == [
+        "12 of 14 cells were measured; 1 failed; 1 was not run.",
+        "Fastest at p50: nanodet-plus-m · openvino · int8 (3.81 ms, mAP 0.401).",
+        (
+            "Most accurate: fcos-r50 · onnxruntime · fp32 (mAP 0.512, p50 105 ms); "
+            "1 other level at three decimals."
+        ),
+        "int8 in openvino loses 0.010 mAP and takes 0.41 × the time of fp32 (fcos-r50).",
+    ]
+    assert told[4].startswith("Read with care: ")
+    assert "every measured cell: single process" in told[4]
+
+
+def test_a_run_in_which_everything_failed_claims_no_best() -> None:
+    told = [str(s) for s in summary(run((broken(0, "m", "r", "fp32", CRASH),)))]
+    assert told == ["0 of 1 cell were measured; 1 failed."]
+
+
+def test_an_admitted_other_precision_is_never_the_boldest() -> None:
+    base = measured(0, "m", "r", "fp32", ap=0.4, p50=4.0)
+    cell = measured(1, "m", "r", "int8", ap=0.4, p50=2.0, effective="fp32")
+    assert not any("takes" in sentence.text for sentence in summary(run((base, cell))))
+
+
+def test_a_change_below_the_last_decimal_is_not_called_a_gain_or_loss() -> None:
+    base = measured(0, "m", "r", "fp32", ap=0.4, p50=4.0)
+    cell = measured(1, "m", "r", "int8", ap=0.4003, p50=2.0)
+    told = next(s for s in summary(run((base, cell))) if s.lead == "int8 in r")
+    assert told.text.startswith("leaves mAP within 0.0005")
+
+
+def test_two_datasets_get_a_sentence_each_and_never_more_than_five_in_all() -> None:
+    other = [cell.model_copy(update={"dataset": f"d{i}"}) for i, cell in enumerate(cells())]
+    told = summary(run((*cells(), *other)))
+    assert 2 <= len(told) <= 5
+    assert sum(sentence.lead.startswith("On ") for sentence in told) == 2
+
+
+def test_no_sentence_claims_significance() -> None:
+    assert not any("significant" in str(s) or "better" in str(s) for s in summary(run()))
+
+
+def test_counts_hold_every_status_even_when_none_has_it() -> None:
+    assert counts(()) == {"measured": 0, "failed": 0, "not_run": 0}

@@ -1,0 +1,144 @@
+"""Markdown, JSON and CSV: golden files, escaping, absence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchbench.reports.csv import COLUMNS, Csv, field
+from benchbench.reports.json import Json
+from benchbench.reports.markdown import Markdown, escape, fence
+from tests.report_fixture import CRASH, HOSTILE, broken, hostile, measured, run, small
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+
+
+@pytest.mark.parametrize("report", [Markdown(), Json(), Csv()], ids=lambda r: r.file_name)
+def test_the_small_run_renders_as_its_golden_file(report) -> None:
+    made, path = report.render(small()), GOLDEN / report.file_name
+    if os.environ.get("BENCHBENCH_UPDATE_GOLDEN") == "1":
+        path.write_bytes(made)
+    assert made.decode() == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("report", [Markdown(), Json(), Csv()], ids=lambda r: r.file_name)
+@pytest.mark.parametrize("view", [run(), hostile(), run(())], ids=["run", "hostile", "empty"])
+def test_rendering_is_pure_and_never_prints_none_or_nan(report, view) -> None:
+    made = report.render(view)
+    assert made == report.render(view.model_copy(deep=True))
+    assert not re.search(rb"\bNone\b|\bnan\b|\bNaN\b", made)
+
+
+def _rows(view) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(Csv().render(view).decode(), newline="")))
+
+
+def test_the_table_has_a_row_a_cell_and_stable_columns() -> None:
+    rows = _rows(run())
+    assert len(rows) == 14
+    assert tuple(rows[0]) == COLUMNS
+    assert rows[0]["accuracy"] == "0.512"
+
+
+def test_absent_figures_are_empty_and_their_reason_stands_in_the_row() -> None:
+    rows = _rows(run())
+    assert rows[0]["p99_ms"] == ""
+    assert "p99_ms: 400 queries are worth 200" in rows[0]["absent"]
+    assert rows[12]["p50_ms"] == rows[12]["accuracy"] == rows[12]["wall_s"] == ""
+    assert "SIGSEGV" in rows[12]["absent"]
+
+
+def test_a_measured_cell_without_latency_or_accuracy_says_so() -> None:
+    cell = measured(0, "m", "r", "fp32", ap=0.4, p50=5.0)
+    bare = cell.model_copy(update={"latency": None, "primary": None, "metrics": {}})
+    absent = _rows(run((bare,)))[0]["absent"]
+    assert absent == (
+        "accuracy: this cell has no accuracy pass; latency: this cell has no latency pass"
+    )
+
+
+@given(st.text())
+def test_no_text_field_begins_as_a_formula_unless_it_is_a_number(text: str) -> None:
+    made = field(text)
+    if made[:1] in {"=", "@", "\t", "\r"}:
+        pytest.fail(made)
+    if made[:1] in {"+", "-"}:
+        float(made)
+
+
+@pytest.mark.parametrize("text", ["-1.5", "+3", "-2e-4", "-.5"])
+def test_numbers_in_text_keep_their_sign(text: str) -> None:
+    assert field(text) == text
+
+
+@pytest.mark.parametrize("text", ["-1+cmd|' /C calc'!A0", "=1+1", "+1 2", "@SUM(A1)", "-"])
+def test_formulas_stand_behind_an_apostrophe(text: str) -> None:
+    assert field(text) == "'" + text
+
+
+def test_non_finite_numbers_are_empty_in_csv_and_null_in_json() -> None:
+    assert field(math.nan) == field(math.inf) == field(None) == ""
+    cell = measured(0, "m", "r", "fp32", ap=math.nan, p50=5.0)
+    assert json.loads(Json().render(run((cell,))))["cells"][0]["metrics"]["AP"] is None
+
+
+def test_json_is_the_show_document_plus_suite_text_and_drawing() -> None:
+    view = run()
+    body = json.loads(Json().render(view))
+    drawing, text = body.pop("drawing"), body.pop("suite_text")
+    assert body == view.document()
+    assert text == view.suite_text
+    assert set(drawing) == {cell.id for cell in view.cells if cell.latency}
+    assert tuple(drawing[view.cells[0].id]["trace_ms"]) == view.cells[0].latency.trace_ms
+
+
+def test_json_of_a_run_without_timed_cells_has_an_empty_drawing() -> None:
+    assert json.loads(Json().render(run((broken(0, "m", "r", "fp32", CRASH),))))["drawing"] == {}
+
+
+def test_json_keeps_hostile_names_as_they_are() -> None:
+    names = {cell["model"] for cell in json.loads(Json().render(hostile()))["cells"]}
+    assert set(HOSTILE) <= names
+
+
+@given(st.text())
+def test_escaped_markdown_is_one_line_without_live_markup(text: str) -> None:
+    made = escape(text)
+    assert "\n" not in made
+    assert not re.search(r"(?<!\\)(?:\\\\)*[|`*_\[\]]", re.sub(r"\\[^\w\s]", "", made))
+    assert not re.search(r"[<>@]", made)
+
+
+@given(st.text(alphabet="`a\n ~", max_size=40))
+def test_a_fence_is_longer_than_any_run_of_back_ticks_inside(text: str) -> None:
+    bar, *inner, end = str(fence(text)).split("\n")
+    assert end == bar.removesuffix("text")
+    assert not any(end in line for line in inner)
+
+
+def test_every_markdown_table_row_has_as_many_cells_as_its_head() -> None:
+    for view in (run(), hostile()):
+        lines = Markdown().render(view).decode().split("\n")
+        width = None
+        for line in lines:
+            if not line.startswith("|"):
+                width = None
+                continue
+            count = len(re.findall(r"(?<!\\)\|", line.replace("\\\\", "")))
+            width = width or count
+            assert count == width, line
+
+
+def test_markdown_holds_every_cell_and_no_raw_html_of_a_name() -> None:
+    text = Markdown().render(run()).decode()
+    assert all(cell.label in text for cell in run().cells)
+    assert "<script" not in Markdown().render(hostile()).decode().split("```")[0]

@@ -1,0 +1,186 @@
+"""Words and number formats."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchbench.reports import terms, wording
+from benchbench.types import Caveat, Failure
+from tests.report_fixture import HOSTILE, measured, run
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3.8149, "3.81"), (9.999, "10.0"), (0.99999, "1.00"), (381, "381"), (1234, "1,230"),
+        (0.0381, "0.0381"), (-0.5, "−0.500"), (0, "0"), (None, "–"), (float("nan"), "–"),
+        (float("inf"), "–"),
+    ],
+)  # fmt: skip
+def test_three_significant_digits_never_in_exponent_form(value: float | None, text: str) -> None:
+    assert wording.significant(value) == text
+
+
+@given(st.floats(1e-6, 1e9))
+def test_significant_digits_stay_within_half_a_percent_of_the_value(value: float) -> None:
+    printed = float(wording.significant(value).replace(",", ""))
+    assert abs(printed - value) <= 0.005001 * value
+
+
+def test_units_stand_beside_numbers_but_not_beside_absent_ones() -> None:
+    assert wording.milliseconds(3.81) == "3.81 ms"
+    assert wording.rate(262.4) == "262 images/s"
+    assert wording.size(3_720_000) == "3.72 MB"
+    assert wording.size(512) == "512 bytes"
+    assert wording.seconds(None) == wording.milliseconds(None) == wording.size(None) == "–"
+
+
+def test_accuracy_is_a_fraction_of_one_with_three_decimals() -> None:
+    assert wording.fraction(0.4131) == "0.413"
+    assert wording.fraction(0.0) == "0.000"
+    assert wording.fraction(None) == "–"
+
+
+@given(st.floats(0.0, 1.0, exclude_min=True, exclude_max=True))
+def test_a_share_that_is_neither_nothing_nor_all_never_prints_as_either(share: float) -> None:
+    assert wording.percent(share) not in {"0 %", "100 %", "0.0 %", "100.0 %"}
+
+
+def test_differences_carry_a_true_sign() -> None:
+    assert wording.delta(-0.0121) == "−0.012"
+    assert wording.delta(0.003) == "+0.003"
+    assert wording.delta(-0.0002) == "±0.000"
+    assert wording.delta(None) == "–"
+    assert wording.ratio(0.4137) == "0.41 ×"
+
+
+def test_metrics_print_in_the_coco_habit_and_unknown_ones_as_they_are() -> None:
+    assert wording.metric_name("AP") == "mAP"
+    assert wording.metric_name("AP_small") == "AP_small"
+    assert wording.metric_name(None) == "–"
+
+
+@given(st.text(max_size=200))
+def test_clean_text_holds_no_control_or_direction_changing_character(text: str) -> None:
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]",
+                         wording.clean(text))  # fmt: skip
+
+
+def test_terminal_colours_go_and_overrides_become_visible() -> None:
+    assert wording.clean("\x1b[31mred\x1b[0m") == "red"
+    assert wording.clean("a\u202eb") == "a\\u202eb"
+
+
+@given(st.text(), st.integers(10, 100))
+def test_short_names_are_one_line_no_longer_than_the_limit(text: str, limit: int) -> None:
+    line = wording.short(text, limit)
+    assert len(line) <= limit
+    assert "\n" not in line
+
+
+def test_short_keeps_both_ends_of_a_long_name() -> None:
+    name = wording.short("start" + "x" * 10_000 + "end", 40)
+    assert name.startswith("start")
+    assert name.endswith("end")
+    assert "…" in name
+
+
+KNOWN_CAVEATS = {
+    "unsteady": {"first_third_ms": 3.81, "last_third_ms": 4.2},
+    "single_process": {"processes": 1},
+    "contended": {"wall_over_cpu": 1.31, "load_1m": 2.5},
+    "short_sample": {"queries": 40},
+    "clock_coarse": {"resolution_ns": 15_600},
+    "precision_admitted": {"requested": "int8", "effective": "fp32"},
+    "swapped": {"swapped_mb": 12},
+}
+
+
+@pytest.mark.parametrize("code", KNOWN_CAVEATS)
+def test_known_caveats_tell_every_figure_with_its_unit(code: str) -> None:
+    figures = KNOWN_CAVEATS[code]
+    line = wording.caveat_line(Caveat(code=code, figures=figures))
+    assert line.split()[0] != code
+    for name, value in figures.items():
+        assert wording.figure(name, value) in line
+
+
+@pytest.mark.parametrize("code", KNOWN_CAVEATS)
+def test_known_caveats_without_figures_are_still_sentences(code: str) -> None:
+    line = wording.caveat_line(Caveat(code=code))
+    assert "{" not in line
+    assert len(line.split()) > 3
+
+
+def test_an_unknown_caveat_prints_its_code_and_figures() -> None:
+    line = wording.caveat_line(Caveat(code="moon_phase", figures={"tide_ms": 2.5, "face": "full"}))
+    assert line == "moon phase (tide 2.50 ms, face full)"
+
+
+def test_failures_say_what_where_and_which() -> None:
+    known = Failure(code="timeout", stage="latency", message="600 s passed")
+    assert wording.failure_line(known) == "timed out in stage latency: 600 s passed"
+    unknown = Failure(code="cosmic_ray", stage="", message="a bit flipped")
+    assert wording.failure_line(unknown) == "cosmic ray: a bit flipped"
+
+
+def test_every_error_code_of_the_package_has_words() -> None:
+    from benchbench import errors
+
+    codes = {
+        kind.code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.BenchbenchError)
+    }
+    silent = {code for code in codes if code not in wording._FAILURES}
+    assert silent == set()
+
+
+def test_reasons_for_withheld_percentiles_are_found_under_either_key() -> None:
+    late = measured(0, "m", "r", "fp32", ap=0.4, p50=5.0).latency
+    assert late is not None
+    for key in ("p99", "p99_ms"):
+        view = late.model_copy(update={"withheld": {key: "too few"}})
+        assert wording.withheld(view, "p99") == "too few"
+    bare = late.model_copy(update={"withheld": {}})
+    assert wording.withheld(bare, "p99") == "the run gives no reason"
+
+
+def test_a_mismatch_names_both_what_was_asked_and_what_ran() -> None:
+    cell = measured(0, "m", "openvino", "bf16", ap=0.4, p50=5.0, effective="fp32")
+    assert wording.mismatch(cell.placement) == "precision bf16 was asked for, fp32 ran"
+    assert wording.mismatch(None) == ""
+
+
+def test_coverage_lists_the_largest_share_first() -> None:
+    cell = measured(0, "m", "openvino", "int8", ap=0.4, p50=5.0)
+    assert wording.coverage(cell.placement) == "int8 96.3 %, fp32 3.7 %"
+
+
+def test_nested_mappings_flatten_to_dotted_paths_and_none_reads_absent() -> None:
+    nested = {"a": {"b": [1, 2], "c": None, "d": {}}, "e": [{"f": True}], "g": float("nan")}
+    assert wording.leaves(nested) == [
+        ("a.b", "1, 2"), ("a.c", "–"), ("a.d", "none"), ("e.1.f", "yes"), ("g", "–"),
+    ]  # fmt: skip
+
+
+def test_the_machine_line_reads_usual_names_and_falls_back_on_the_first_values() -> None:
+    line = wording.environment_line(run().environment)
+    assert line.startswith("Intel Xeon Platinum 8488C · 2 cores · Debian")
+    assert line.endswith("Python 3.11.2")
+    assert wording.environment_line({"board": "X1", "odd": None}) == "board X1"
+    assert wording.environment_line({}) == ""
+
+
+def test_limits_and_glossary_are_whole_sentences() -> None:
+    assert all(text.endswith(".") for text in terms.LIMITS)
+    assert all(meaning.endswith(".") for _, meaning in terms.GLOSSARY)
+
+
+def test_hostile_names_stay_readable_on_one_line() -> None:
+    for name in HOSTILE:
+        assert 0 < len(wording.short(name)) <= 80
