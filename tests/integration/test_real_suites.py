@@ -1,0 +1,138 @@
+"""The shipped suites, whole: real models, real images, real runtimes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchbench import api
+
+pytestmark = pytest.mark.slow
+RUNTIMES = {"torch", "onnxruntime", "openvino"}
+
+
+@pytest.fixture(autouse=True)
+def runtimes() -> None:
+    for name in ("torch", "onnxruntime", "openvino", "nncf", "cv2", "onnxscript"):
+        pytest.importorskip(name)
+
+
+def test_two_coco_detectors_give_their_golden_ap_in_every_runtime(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    view = api.run("coco-detectors", [f"data={data_dir}"], store=tmp_path).view
+    assert [cell.status for cell in view.cells] == ["measured"] * 5
+    golden = {"fastestdet": 18.38, "nanodet-m": 26.35}
+    found: dict[str, dict[str, float]] = {name: {} for name in golden}
+    for cell in view.cells:
+        assert cell.metrics["map"] is not None
+        found[cell.model][cell.runtime] = 100 * cell.metrics["map"]
+        assert cell.placement is not None
+        assert cell.placement.precision == "fp32"
+    for model, values in found.items():
+        assert all(abs(value - golden[model]) < 0.3 for value in values.values()), values
+        assert max(values.values()) - min(values.values()) < 0.2
+    assert set(found["fastestdet"]) == RUNTIMES
+    torch = next(c for c in view.cells if c.runtime == "torch")
+    assert torch.artifact is not None
+    assert torch.artifact.variant.format == "torchscript"
+
+
+def test_the_nuclei_unet_gives_its_golden_dice_in_every_runtime(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    view = api.run("nuclei", [f"data={data_dir}"], store=tmp_path).view
+    assert {cell.runtime for cell in view.cells if cell.status == "measured"} == RUNTIMES
+    for cell in view.cells:
+        assert cell.metrics["dice"] == pytest.approx(0.8459, abs=0.002)
+        assert cell.per_class["iou"]["nucleus"] == pytest.approx(0.7423, abs=0.002)
+        assert cell.metrics["dice_pooled"] == pytest.approx(0.8521, abs=0.002)
+        assert cell.metrics["miou"] == pytest.approx(0.8484, abs=0.002)
+        assert cell.metrics["pixel_accuracy"] == pytest.approx(0.9597, abs=0.002)
+        assert cell.counts["images"] == 129
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> tuple[api.RunOutcome, Path]:
+    folder = tmp_path_factory.mktemp("quickstart")
+    return api.run("quickstart", store=folder / "store", cache=folder / "cache"), folder
+
+
+def cells(outcome: api.RunOutcome) -> dict[tuple[str, str, str], Any]:
+    return {(c.model, c.runtime, c.precision): c for c in outcome.view.cells}
+
+
+def test_the_quickstart_measures_all_twelve_cells(
+    quickstart: tuple[api.RunOutcome, Path],
+) -> None:
+    outcome, _ = quickstart
+    told = {cell.label: cell.failure for cell in outcome.view.cells if cell.status != "measured"}
+    assert not told
+    assert len(outcome.view.cells) == 12
+
+
+def test_what_ran_in_the_quickstart_is_what_was_asked(
+    quickstart: tuple[api.RunOutcome, Path],
+) -> None:
+    for (_, _, precision), cell in cells(quickstart[0]).items():
+        assert cell.placement.precision == precision
+        assert cell.placement.threads == 1
+        assert cell.placement.source
+
+
+def test_the_quickstarts_figures_leave_room_on_both_sides(
+    quickstart: tuple[api.RunOutcome, Path],
+) -> None:
+    found = cells(quickstart[0])
+    detector = {k: v.metrics["map"] for k, v in found.items() if v.task == "detection"}
+    assert all(0.35 < value < 0.85 for value in detector.values()), detector
+    segmenter = {k: v.metrics["miou"] for k, v in found.items() if v.task != "detection"}
+    assert all(0.3 < value < 0.95 for value in segmenter.values()), segmenter
+
+
+def test_runtimes_agree_at_fp32_and_int8_changes_something(
+    quickstart: tuple[api.RunOutcome, Path],
+) -> None:
+    found = cells(quickstart[0])
+    for model, metric in (("inspection-detector", "map"), ("inspection-segmenter", "miou")):
+        full = [found[model, runtime, "fp32"].metrics[metric] for runtime in RUNTIMES]
+        assert max(full) - min(full) < 0.002
+        for runtime in ("onnxruntime", "openvino"):
+            low = found[model, runtime, "int8"]
+            assert low.metrics[metric] != full[0]
+            assert abs(low.metrics[metric] - full[0]) < 0.1
+            assert low.artifact.bytes < 0.6 * found[model, "onnxruntime", "fp32"].artifact.bytes
+
+
+def test_a_second_quickstart_builds_and_measures_nothing(
+    quickstart: tuple[api.RunOutcome, Path],
+) -> None:
+    outcome, folder = quickstart
+    again = api.run("quickstart", store=folder / "store", cache=folder / "cache")
+    assert again.run == outcome.run
+    assert [c.started for c in again.view.cells] == [c.started for c in outcome.view.cells]
+
+
+def test_rescoring_the_quickstart_gives_the_same_figures(
+    quickstart: tuple[api.RunOutcome, Path],
+) -> None:
+    outcome, folder = quickstart
+    again = api.score(outcome.run, store=folder / "store", cache=folder / "cache")
+    assert [c.metrics for c in again.cells] == [c.metrics for c in outcome.view.cells]
+
+
+def test_the_quickstarts_reports_name_every_cell(
+    quickstart: tuple[api.RunOutcome, Path],
+) -> None:
+    outcome, folder = quickstart
+    pytest.importorskip("altair")
+    formats = ["html", "markdown", "json", "csv"]
+    paths = api.report(outcome.run, formats, store=folder / "store", out=folder / "reports")
+    page = paths[0].read_text()
+    for cell in outcome.view.cells:
+        assert cell.model in page
+        assert cell.id in paths[3].read_text()
+    assert len(json.loads(paths[2].read_text())["cells"]) == 12
