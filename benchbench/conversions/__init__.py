@@ -1,0 +1,1 @@
+"""From one variant of a model to another: export and quantization."""

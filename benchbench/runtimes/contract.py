@@ -1,0 +1,85 @@
+"""What every runtime checks when it opens a model, and how it sums up its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchbench.errors import ModelError, PlacementError
+from benchbench.types import InputShape, ModelFile, TensorSpec
+
+Work = tuple[str, float]
+"""Precision and weight (a time, in any unit) of one convolution or matrix product."""
+
+PROBE_RUNS = 3
+"""Untimed runs that evidence is taken from; each operation counts with its fastest."""
+
+
+def check_device(runtime: str, device: str, known: Sequence[str]) -> None:
+    """Raise PlacementError unless *device* is among *known*."""
+    if device not in known:
+        raise PlacementError(
+            f"the runtime '{runtime}' knows no device '{device}'",
+            hint=f"known devices: {', '.join(known)}",
+        )
+
+
+def check_input(path: Path | None, inputs: Sequence[TensorSpec], wanted: InputShape) -> TensorSpec:
+    """Return the model's image input; raise ModelError if what is fed does not fit it."""
+    if len(inputs) != 1:
+        raise ModelError(
+            f"{path}: takes {len(inputs)} inputs ({', '.join(map(_words, inputs))})",
+            hint="benchbench feeds one image tensor: export the model with one input",
+        )
+    have = inputs[0]
+    fits = len(have.shape) == len(wanted.shape) and all(
+        dim is None or dim == size for dim, size in zip(have.shape, wanted.shape, strict=True)
+    )
+    fed = TensorSpec(name=wanted.name or have.name, shape=wanted.shape, dtype=wanted.dtype)
+    if not fits or have.dtype != wanted.dtype or have.name != fed.name:
+        raise ModelError(
+            f"{path}: the model takes {_words(have)}, the suite feeds {_words(fed)}",
+            hint="mend the model's 'input' (size, layout, dtype, name) or the batch, "
+            "or export the model with open dimensions",
+        )
+    return have
+
+
+def unreadable(model: ModelFile, library: str, error: Exception) -> ModelError:
+    """Return the error for a file that *library* cannot load."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return ModelError(
+        f"{model.path}: {library} cannot load the model: {(lines or [''])[-1][:300]}",
+        hint="the file may be truncated, of another kind, or use operations that this version "
+        "lacks; export or download it again",
+    )
+
+
+def probe(shape: InputShape) -> NDArray[np.generic]:
+    """Return an input for untimed runs: uniform noise, always the same."""
+    noise = np.random.default_rng(0).random(shape.shape)
+    scale = 255 if np.issubdtype(np.dtype(shape.dtype), np.integer) else 1
+    return (noise * scale).astype(shape.dtype)
+
+
+def shares(work: Iterable[Work]) -> dict[str, float]:
+    """Return precision → share of the work, largest first; empty without work."""
+    sums: dict[str, float] = {}
+    for precision, weight in work:
+        sums[precision] = sums.get(precision, 0.0) + weight
+    total = sum(sums.values())
+    ranked = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
+    return {name: round(weight / total, 4) for name, weight in ranked} if total else {}
+
+
+def dominant(coverage: dict[str, float]) -> str:
+    """Return the precision with the largest share, ``unknown`` where there is no evidence."""
+    return max(coverage, key=coverage.__getitem__) if coverage else "unknown"
+
+
+def _words(spec: TensorSpec) -> str:
+    shape = ", ".join("?" if dim is None else str(dim) for dim in spec.shape)
+    return f"'{spec.name}' {spec.dtype} [{shape}]"

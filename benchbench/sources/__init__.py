@@ -1,0 +1,1 @@
+"""Where a model comes from: files, factories of torch modules, torchvision, timm."""
