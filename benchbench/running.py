@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from benchbench.artifacts import Artifact, ArtifactCache
-from benchbench.locks import device_lock, locked
+from benchbench.locks import Lock, device_lock, locked
 from benchbench.protocols import Executor
 from benchbench.store import PlannedCell, Run, Store, utc_now
 from benchbench.types import Cell, Event, Failure, Job, Outcome, Result, Status
@@ -98,12 +98,25 @@ class Runner:
         cell = planned.cell
         if planned.not_run:
             return self.run.put(self._unmeasured(cell, "not_run", planned.not_run)), False
-        with locked(device_lock(cell.device)):
+        self.watcher.begin(cell, index, total)
+        with Lock(device_lock(cell.device)) as lock:
+            if not self._acquire(lock, cell):
+                return self.run.put(self._unmeasured(cell, "failed", _interrupted("wait"))), False
             done = self._done(planned)  # another process may have measured it meanwhile
             if done is not None:
                 return done, True
-            self.watcher.begin(cell, index, total)
             return self.run.put(self._attempt(cell)), False
+
+    def _acquire(self, lock: Lock, cell: Cell) -> bool:
+        """Wait for the device; return False if ctrl-C came first."""
+        waiting = Event(stage=f"waiting for another run on {cell.device}")
+        try:
+            with self.interrupts.armed():
+                lock.acquire(lambda: self.watcher.event(cell, waiting))
+        except KeyboardInterrupt:
+            self.interrupts.hit()
+            return False
+        return True
 
     def _attempt(self, cell: Cell) -> Result:
         """Build what is missing, then measure; every way to fail becomes a Result."""
@@ -204,13 +217,8 @@ class Runner:
                 return self.executor.run(job, on_event)
         except KeyboardInterrupt:
             self.interrupts.hit()
-            failure = Failure(
-                code="interrupted",
-                stage=stage,
-                message="interrupted by ctrl-C",
-                hint="the same command again measures it",
-            )
-            return Outcome(failure=failure, wall_s=time.monotonic() - started, stage=stage)
+            wall_s = time.monotonic() - started
+            return Outcome(failure=_interrupted(stage), wall_s=wall_s, stage=stage)
 
     def _unmeasured(
         self, cell: Cell, status: Status, failure: Failure, wall_s: float = 0.0
@@ -223,3 +231,12 @@ class Runner:
             wall_s=wall_s,
             failure=failure,
         )
+
+
+def _interrupted(stage: str) -> Failure:
+    return Failure(
+        code="interrupted",
+        stage=stage,
+        message="interrupted by ctrl-C",
+        hint="the same command again measures it",
+    )

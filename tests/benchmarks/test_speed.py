@@ -101,7 +101,7 @@ class Nothing:
     def upload(self, feed: Any) -> Any:
         return feed
 
-    def run(self, handle: Any) -> None:  # noqa: ARG002
+    def run(self, handle: Any) -> None:
         self._work @ self._work
 
     def download(self, handle: Any) -> Any:
@@ -142,7 +142,7 @@ class Busy(Nothing):
         super().__init__()
         self._seconds = seconds
 
-    def run(self, handle: Any) -> None:  # noqa: ARG002
+    def run(self, handle: Any) -> None:
         time.sleep(self._seconds)
 
 
@@ -151,12 +151,12 @@ GEOMETRY = Geometry(8, 8, 8, 8, 1, 1, 0, 0)
 EMPTY = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
 
 
-def pixels(image: Image) -> tuple[Any, Geometry]:  # noqa: ARG001
+def pixels(image: Image) -> tuple[Any, Geometry]:
     time.sleep(0.003)
     return np.zeros((3, 8, 8), np.float32), GEOMETRY
 
 
-def boxes(outputs: Any, geometries: Any) -> Any:  # noqa: ARG001
+def boxes(outputs: Any, geometries: Any) -> Any:
     time.sleep(0.002)
     return [EMPTY] * len(geometries)
 

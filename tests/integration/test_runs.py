@@ -16,6 +16,7 @@ from PIL import Image
 
 from benchbench import api
 from benchbench.errors import StoreError, SuiteError
+from benchbench.locks import device_lock, locked
 from benchbench.store import Store
 from benchbench.types import Event, Result
 from tests import tiny
@@ -395,6 +396,22 @@ def test_ctrl_c_without_a_handler_stops_the_run_after_recording_the_cell(
     assert not outcome.finished
     assert cells["slow"].failure.code == "interrupted"
     assert (cells["next"].status, cells["next"].failure.code) == ("not_run", "pending")
+
+
+class PressWhileWaiting(PressAfter):
+    """A watcher that presses ctrl-C when the run waits for another one."""
+
+    def event(self, cell: object, event: Event) -> None:
+        if event.stage == "waiting for another run on cpu" and self.presses:
+            self.presses = 0
+            threading.Timer(0.2, press, (1,)).start()
+
+
+def test_ctrl_c_ends_the_wait_for_another_run(tmp_path: Path, folder: Path) -> None:
+    with locked(device_lock("cpu")):
+        outcome = run(tmp_path, tiny.suite(folder), watcher=PressWhileWaiting(1))
+    (cell,) = outcome.view.cells
+    assert (cell.failure.code, cell.failure.stage) == ("interrupted", "wait")
 
 
 def test_a_full_disk_is_a_clear_error_and_keeps_what_was_measured(
