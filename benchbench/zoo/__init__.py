@@ -1,0 +1,1 @@
+"""Small models of the generated inspection line, with the script that trained them."""
