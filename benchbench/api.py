@@ -12,7 +12,7 @@ from benchbench import plugins
 from benchbench.assemble import run_view
 from benchbench.columns import unpack_predictions
 from benchbench.contents import HashCache, contents, limited
-from benchbench.errors import DatasetError, MissingDependency, UsageError
+from benchbench.errors import DatasetError, MissingDependency, StoreError, UsageError
 from benchbench.files import make_folder, user_cache, write_atomic
 from benchbench.forecast import Forecast, forecast
 from benchbench.measure import environment
@@ -76,7 +76,7 @@ def plan(
     where = Store(store or default_store())
     key = environment.collect(Path.cwd())["key"]
     runs = where.series(_base_name(made, key))
-    return made, forecast(made, where, cache, runs[-1] if runs else None)
+    return made, forecast(made, where, cache, runs[-1] if runs else None, key)
 
 
 def run(  # noqa: PLR0913 - a public verb: every option by keyword
@@ -161,10 +161,19 @@ def _adopt(where: Store, current: Run, made: Plan, key: str) -> None:
 
 def _adopt_one(others: list[Run], current: Run, planned: PlannedCell, key: str) -> None:
     for other in others:
-        result = other.result(planned.cell.id)
+        result = _readable(other, planned.cell.id)
         if result and result.status == "measured" and result.environment == key:
             current.adopt(other, result)
             return
+
+
+def _readable(run: Run, cell_id: str) -> Result | None:
+    """Return the result of another run, unless it is damaged: then the cell is measured anew."""
+    try:
+        result = run.result(cell_id)
+    except StoreError:
+        return None
+    return result if result and run.intact(result) else None
 
 
 def find_run(name: str, settings: Iterable[str] = (), *, store: Path | None = None) -> Run:

@@ -7,6 +7,8 @@ was damaged is moved aside and built again.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import shutil
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from benchbench.errors import StoreError
 from benchbench.files import make_folder, sha256_file, store_errors, write_json
 
 ARTIFACT_SCHEMA = 1
@@ -38,12 +41,33 @@ def _verified(folder: Path) -> dict[str, Any] | None:
     """Return the manifest of *folder* if every file is what it says."""
     try:
         manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_bytes())
-        sound = manifest["schema"] == ARTIFACT_SCHEMA and all(
-            sha256_file(folder / name) == digest for name, digest in manifest["files"].items()
+        sound = (
+            manifest["schema"] == ARTIFACT_SCHEMA
+            and manifest["main"] in manifest["files"]
+            and isinstance(manifest["facts"], dict)
+            and all(
+                sha256_file(folder / name) == digest for name, digest in manifest["files"].items()
+            )
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return manifest if sound else None
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a folder, to another file system too, where ``shutil`` would hide the error's number."""
+    try:
+        os.rename(source, target)  # noqa: PTH104 - nothing may stand at the target
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        target.mkdir()
+        for path in sorted(source.rglob("*")):
+            copy = target / path.relative_to(source)
+            if path.is_dir():
+                copy.mkdir()
+            else:
+                shutil.copyfile(path, copy)
 
 
 class ArtifactCache:
@@ -84,15 +108,18 @@ class ArtifactCache:
         make_folder(self.root)
         with store_errors(self.root):
             staged = self.root / f".{key}.{uuid4().hex[:8]}.tmp"
-            shutil.move(built, staged)
             try:
-                os.rename(staged, self.root / key)  # noqa: PTH104 - fails if it exists, as wanted
-            except OSError:
+                _move(built, staged)
+                with contextlib.suppress(OSError):  # it exists: another's equal artifact
+                    os.rename(staged, self.root / key)  # noqa: PTH104 - unlike move, never into it
+            finally:
                 shutil.rmtree(staged, ignore_errors=True)
         found = self.find(key)
         if found is None:  # a damaged twin stood there and was set aside: ours is gone too
-            msg = f"the artifact {key} was damaged while it was stored"
-            raise OSError(msg)
+            raise StoreError(
+                f"the artifact {self.root / key} was damaged while it was stored",
+                hint="run the same command again",
+            )
         return found
 
     def _set_aside(self, folder: Path) -> None:
@@ -102,3 +129,10 @@ class ArtifactCache:
             shutil.rmtree(aside, ignore_errors=True)
         except OSError:
             return
+
+
+def stored_bytes(main: Path, key: str) -> int:
+    """Return the size of all files of the artifact *key* that *main* belongs to."""
+    folder = next(parent for parent in main.parents if parent.name == key)
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != _MANIFEST)
+    return sum(path.stat().st_size for path in files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchbench.errors import CalibrationError, ImageError
+from benchbench.errors import CalibrationError, ImageError, StoreError
 from benchbench.files import make_folder, sha256_file, write_json
 from benchbench.types import DatasetSplit, Image, digest
 
@@ -39,12 +40,14 @@ class HashCache:
         for image in images:
             stamp = _stamp(image.path)
             old = known.get(str(image.path))
-            value = old[1] if old and old[0] == stamp else sha256_file(image.path)
+            value = old[1] if old and old[0] == stamp else _hashed(image.path)
             fresh[str(image.path)] = [stamp, value]
             found[image.id] = value
         if any(known.get(key) != value for key, value in fresh.items()):
-            make_folder(self._folder)
-            write_json(path, known | fresh)
+            # Only a memory: where it cannot be kept the files are read again next time.
+            with contextlib.suppress(StoreError):
+                make_folder(self._folder)
+                write_json(path, known | fresh)
         return found
 
     @staticmethod
@@ -53,17 +56,30 @@ class HashCache:
             known = json.loads(path.read_bytes())
         except (OSError, ValueError):
             return {}
-        return known if isinstance(known, dict) else {}
+        if not isinstance(known, dict):
+            return {}
+        return {k: v for k, v in known.items() if isinstance(v, list) and len(v) == 2}
 
 
 def _stamp(path: Path) -> str:
     try:
         status = path.stat()
     except OSError as error:
-        raise ImageError(
-            f"cannot read the image {path}: {error.strerror}", hint="check the dataset's folder"
-        ) from None
+        raise _unreadable(path, error) from None
     return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def _hashed(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> ImageError:
+    return ImageError(
+        f"cannot read the image {path}: {error.strerror}", hint="check the dataset's folder"
+    )
 
 
 def contents(split: DatasetSplit, annotations: Path, hashes: HashCache) -> Contents:

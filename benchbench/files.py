@@ -14,18 +14,20 @@ from uuid import uuid4
 
 from benchbench.errors import StoreError
 
+_ONLY_WEIGHTS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+_STORE_HINT = "choose another folder with --store DIR"
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space; the same command again goes on"),
     errno.EDQUOT: ("the disk quota is used up", "free some space; the same command again goes on"),
-    errno.EROFS: ("the file system is read-only", "choose another folder with --store DIR"),
-    errno.EACCES: ("permission denied", "choose another folder with --store DIR"),
+    errno.EROFS: ("the file system is read-only", _STORE_HINT),
+    errno.EACCES: ("permission denied", _STORE_HINT),
     errno.ENOTDIR: (
         "a file stands where a folder is needed",
-        "choose another folder with --store DIR",
+        _STORE_HINT,
     ),
     errno.EEXIST: (
         "a file stands where a folder is needed",
-        "choose another folder with --store DIR",
+        _STORE_HINT,
     ),
 }
 
@@ -37,7 +39,9 @@ def store_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), None))
-        where = error.filename or path
+        where = error.filename2 or error.filename or path
+        if hint and Path(os.fsdecode(where)).is_relative_to(user_cache()):
+            hint = hint.replace(_STORE_HINT, "set BENCHBENCH_CACHE to another folder")
         raise StoreError(f"cannot write {where}: {reason}", hint=hint) from error
 
 
@@ -69,10 +73,35 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, text.encode())
 
 
+def is_file(path: Path) -> bool:
+    """Return whether *path* is a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def plain_tensors_only() -> Iterator[None]:
+    """Have ``torch.load`` refuse pickled objects in this block, whoever calls it.
+
+    ``torch.export.load`` falls back to unpickling anything, and a pickle can run any code.
+    """
+    before = os.environ.get(_ONLY_WEIGHTS)
+    os.environ[_ONLY_WEIGHTS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_ONLY_WEIGHTS]
+        else:
+            os.environ[_ONLY_WEIGHTS] = before
 
 
 def user_cache() -> Path:

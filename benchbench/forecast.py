@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from benchbench.artifacts import ArtifactCache
+from benchbench.errors import StoreError
 from benchbench.plan import Plan
 from benchbench.store import PlannedCell, Run, Store
 from benchbench.types import Cell, Result, Step
@@ -35,9 +37,11 @@ class Forecast:
     basis: Literal["earlier result", "guess", "nothing to do"]
 
 
-def forecast(plan: Plan, store: Store, cache: Path, run: Run | None) -> list[Forecast]:
-    """Return a forecast for each cell of *plan*, in order."""
-    history = _History(store, run)
+def forecast(
+    plan: Plan, store: Store, cache: Path, run: Run | None, environment: str
+) -> list[Forecast]:
+    """Return a forecast for each cell of *plan*, in order; *environment* is this machine's key."""
+    history = _History(store, run, environment)
     artifacts = ArtifactCache(cache)
     made: set[str] = set()
     found = []
@@ -79,17 +83,21 @@ def _guess_s(cell: Cell, images: int) -> float:
 class _History:
     """What the store knows of a plan's cells."""
 
-    def __init__(self, store: Store, run: Run | None) -> None:
+    def __init__(self, store: Store, run: Run | None, environment: str) -> None:
         self._run = run
+        self._measured: set[str] = set()
         self._earlier: dict[tuple[str, ...], float] = {}
         for other in store.runs()[:20]:
-            for result in other.results():
-                self._earlier.setdefault(_likeness(result.cell), result.wall_s)
+            with contextlib.suppress(StoreError):  # a damaged run only makes a worse guess
+                for result in other.results():
+                    self._earlier.setdefault(_likeness(result.cell), result.wall_s)
+                    if result.status == "measured" and result.environment == environment:
+                        self._measured.add(result.cell.id)
 
     def state(self, planned: PlannedCell) -> State:
         """Return whether the cell is done, failed, to do, or cannot run here."""
         result: Result | None = self._run.result(planned.cell.id) if self._run else None
-        if result and result.status == "measured":
+        if planned.cell.id in self._measured or (result and result.status == "measured"):
             return "done"
         if planned.not_run:
             return "not run"

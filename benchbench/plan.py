@@ -1,7 +1,7 @@
 """From a suite to cells: everything is checked here, before anything runs.
 
 A cell's id digests what its result depends on: content of model and dataset, conversion chain,
-options, versions. Paths and names of files do not enter, so a moved folder costs nothing.
+options, versions. Folders do not enter, so data that moved costs nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from benchbench.types import (
 )
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+BASE = ("benchbench", "hotcoco", "numpy", "pillow")
+"""Packages whose version every result depends on: they read images and compute scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,6 @@ class _Data:
     plugin: Any
     split: DatasetSplit
     contents: Contents
-    calibration: tuple[DatasetSplit, Contents] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class _Planner:
 
     loaded: LoadedSuite
     cache: Path
-    _data: dict[tuple[str, str], _Data] = field(default_factory=dict)
+    _data: dict[tuple[str, str], _Data | SuiteError] = field(default_factory=dict)
     _sources: dict[str, Any] = field(default_factory=dict)
     _dumps: dict[Any, Any] = field(default_factory=dict)
     _versions: dict[int, Any] = field(default_factory=dict)
@@ -202,9 +203,7 @@ class _Planner:
         route = self._route(at, source["variants"])
         data = self._dataset(at.dataset, task)
         calibrated = any(conversion.calibrates for conversion, _ in route.steps)
-        if calibrated:
-            self._need_calibration(at, data)
-        metric = at.model.metric or self._default_metric(task, model_trail)
+        metric = self._metric(at.model, task, model_trail)
         spec = self._spec(at, data, metric, calibrated=calibrated)
         missing, versions = self._installed(at, route, metric)
         chain = self._chain(at, route, source, data, spec, versions)
@@ -273,9 +272,22 @@ class _Planner:
                     "fingerprint": dict(model.source.fingerprint()),
                 }
             except BenchbenchError as error:
-                raise self.loaded.error(error.message, (*trail, "source"), error.hint) from None
+                raise self.loaded.error(_told(error), (*trail, "source"), error.hint) from None
         found: dict[str, Any] = self._sources[model.name]
         return found
+
+    def _metric(self, model: Any, task: str, trail: Trail) -> Any:
+        """Return the model's metric, or the built-in one of its decoder's task."""
+        if model.metric is None:
+            return self._default_metric(task, trail)
+        if model.metric.task != task:
+            raise self.loaded.error(
+                f"the metric '{model.metric.kind}' scores {model.metric.task}, but the decoder "
+                f"'{model.decoder.kind}' gives {task}",
+                (*trail, "metric"),
+                "leave 'metric' out to take the task's own",
+            )
+        return model.metric
 
     def _default_metric(self, task: str, trail: Trail) -> Any:
         found = [
@@ -297,8 +309,14 @@ class _Planner:
         key = (entry.name, task)
         if key not in self._data:
             trail = ("datasets", self.loaded.suite.datasets.index(entry))
-            self._data[key] = self._read(entry, task, trail)
-        return self._data[key]
+            try:
+                self._data[key] = self._read(entry, task, trail)
+            except SuiteError as error:
+                self._data[key] = error
+        found = self._data[key]
+        if isinstance(found, SuiteError):  # many cells ask; one that is broken is read once
+            raise found
+        return found
 
     def _read(self, entry: Any, task: Any, trail: Trail) -> _Data:
         plugin = self.loaded.datasets[entry.name]
@@ -311,43 +329,47 @@ class _Planner:
         try:
             split = limited(plugin.load(entry.split, task, self.cache), entry.images)
             found = self._contents(plugin, split, task)
-            calibration = self._calibration(entry, plugin, task)
         except BenchbenchError as error:
-            raise self.loaded.error(error.message, trail, error.hint) from None
-        return _Data(entry, plugin, split, found, calibration)
+            raise self.loaded.error(_told(error), trail, error.hint) from None
+        return _Data(entry, plugin, split, found)
 
     def _contents(self, plugin: Any, split: DatasetSplit, task: Any) -> Contents:
         files = plugin.locate(split.split, task, self.cache)
         return contents(split, files.annotations, HashCache(self.cache))
 
-    def _calibration(
-        self, entry: Any, plugin: Any, task: Any
-    ) -> tuple[DatasetSplit, Contents] | None:
-        if entry.calibration is None or entry.calibration not in plugin.splits():
-            return None
-        settings = self.loaded.suite.calibration
-        split = plugin.load(entry.calibration, task, self.cache)
-        split = drawn(split, settings.images, settings.seed)
-        return split, self._contents(plugin, split, task)
+    def _calibration(self, at: _Combination, data: _Data) -> tuple[DatasetSplit, Contents]:
+        """Return the images that int8 is calibrated on; read only if a cell needs them."""
+        key = ("calibration", at.dataset.name, at.model.decoder.task)
+        if key not in self._dumps:
+            trail = ("datasets", self.loaded.suite.datasets.index(at.dataset))
+            try:
+                self._dumps[key] = self._disjoint(at, data, trail)
+            except SuiteError as error:
+                self._dumps[key] = error
+            except BenchbenchError as error:
+                self._dumps[key] = self.loaded.error(_told(error), trail, error.hint)
+        found = self._dumps[key]
+        if isinstance(found, SuiteError):
+            raise found
+        return found[0], found[1]
 
-    def _need_calibration(self, at: _Combination, data: _Data) -> None:
-        trail = ("datasets", self.loaded.suite.datasets.index(at.dataset))
-        if data.calibration is None:
+    def _disjoint(
+        self, at: _Combination, data: _Data, trail: Trail
+    ) -> tuple[DatasetSplit, Contents]:
+        name, plugin = at.dataset.calibration, data.plugin
+        if name is None or name not in plugin.splits():
             raise self.loaded.error(
                 f"{at.precision} of {at.model.name} needs calibration images, but the dataset "
-                f"'{at.dataset.name}' has no split '{at.dataset.calibration}'",
+                f"'{at.dataset.name}' has no split '{name}'",
                 (*trail, "calibration"),
-                f"its splits: {', '.join(data.plugin.splits())}",
+                f"its splits: {', '.join(plugin.splits())}",
             )
-        try:
-            check_disjoint(
-                *data.calibration,
-                data.split,
-                data.contents,
-                global_ids=getattr(data.plugin, "ids", "global") == "global",
-            )
-        except BenchbenchError as error:
-            raise self.loaded.error(error.message, trail, error.hint) from None
+        settings, task = self.loaded.suite.calibration, at.model.decoder.task
+        split = drawn(plugin.load(name, task, self.cache), settings.images, settings.seed)
+        found = self._contents(plugin, split, task)
+        unique = getattr(plugin, "ids", "global") == "global"
+        check_disjoint(split, found, data.split, data.contents, global_ids=unique)
+        return split, found
 
     # --- identity ------------------------------------------------------------------------
 
@@ -400,7 +422,7 @@ class _Planner:
             found = class_map(data.split.categories, model.classes, model.background)
         except BenchbenchError as error:
             trail = ("models", self.loaded.suite.models.index(model))
-            raise self.loaded.error(error.message, (*trail, "classes"), error.hint) from None
+            raise self.loaded.error(_told(error), (*trail, "classes"), error.hint) from None
         return {
             "names": list(found.names),
             "category_ids": list(found.category_ids),
@@ -411,7 +433,8 @@ class _Planner:
         self, at: _Combination, route: Route, metric: Any
     ) -> tuple[Failure | None, dict[str, Any]]:
         """Return why the cell cannot run here (None if it can) and the versions in play."""
-        found: dict[str, Any] = {"cell": {}, "steps": []}
+        base = {name: plugins.installed_version(name) for name in BASE}
+        found: dict[str, Any] = {"cell": {k: v for k, v in base.items() if v}, "steps": []}
         failure: Failure | None = None
         parts = [("cell", p) for p in (at.runtime, at.model.decoder, metric, at.model.input)]
         parts += [("source", at.model.source)] if route.start.format == "torch-module" else []
@@ -466,8 +489,8 @@ class _Planner:
                 "input": [list(at.model.input.shape(at.batch)), at.model.input.dtype],
             }
             if conversion.calibrates:
-                assert data.calibration is not None
-                parts["calibration"] = [data.calibration[1].digest, spec["calibration"]]
+                images = self._calibration(at, data)[1].digest
+                parts["calibration"] = [images, spec["calibration"]]
                 parts["preprocessing"] = spec["input"]
             above = digest(parts)
             steps.append(
@@ -531,3 +554,8 @@ def _matches(rule: Any, at: _Combination) -> bool:
         any(fnmatchcase(value, pattern) for pattern in getattr(rule, what))
         for what, value in at.names.items()
     )
+
+
+def _told(error: BenchbenchError) -> str:
+    """Return the message with the place in the file that is wrong, beside the suite's own."""
+    return f"{error.place}: {error.message}" if error.place else error.message

@@ -33,6 +33,8 @@ FAMILIES = (
     "executors",
 )
 OWN = "benchbench"
+_ORIGINS: dict[type, dict[str, str]] = {}
+"""The distribution that registers each tagged plug-in: its code is part of what a result needs."""
 
 
 def singular(family: str) -> str:
@@ -108,6 +110,8 @@ def tagged(family: str, name: str, *bases: type[Record]) -> type[Record]:
     kind: Any = (Literal[name], Field(default=name, description=f"{singular(family)} plug-in"))
     base = (*bases, found) if bases else found
     made = create_model(found.__name__, __base__=base, __doc__=found.__doc__, kind=kind)
+    origin = _points(family)[name].dist
+    _ORIGINS[made] = {origin.name: origin.version} if origin else {}
     return cast("type[Record]", made)
 
 
@@ -153,11 +157,11 @@ def installed_version(distribution: str) -> str | None:
 
 
 def versions(plugin: Any) -> dict[str, str]:
-    """Return the versions of the packages that *plugin* needs.
+    """Return the versions of the packages that *plugin* needs, and of the one it comes from.
 
     Raises :class:`~benchbench.errors.MissingDependency` for the first that is not installed.
     """
-    found: dict[str, str] = {}
+    found = dict(_ORIGINS.get(type(plugin), {}))
     for alternatives in plugin.packages:
         present = {name: v for name in alternatives if (v := installed_version(name)) is not None}
         if not present:

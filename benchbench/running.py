@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from benchbench.artifacts import Artifact, ArtifactCache
+from benchbench.errors import StoreError
 from benchbench.locks import Lock, device_lock, locked
 from benchbench.protocols import Executor
 from benchbench.store import PlannedCell, Run, Store, utc_now
@@ -91,8 +92,9 @@ class Runner:
         result = self.run.result(planned.cell.id)
         if result is None:
             return None
-        kept = result.status == "measured" or (result.status == "failed" and self.keep_failures)
-        return result if kept else None
+        if result.status == "measured":
+            return result if self.run.intact(result) else None
+        return result if result.status == "failed" and self.keep_failures else None
 
     def _one(self, planned: PlannedCell, index: int, total: int) -> tuple[Result, bool]:
         cell = planned.cell
@@ -120,26 +122,33 @@ class Runner:
 
     def _attempt(self, cell: Cell) -> Result:
         """Build what is missing, then measure; every way to fail becomes a Result."""
-        started = time.monotonic()
+        started, begun = time.monotonic(), utc_now()
+
+        def failed(failure: Failure) -> Result:
+            wall_s = time.monotonic() - started
+            return self._unmeasured(cell, "failed", failure, wall_s, begun)
+
         artifacts: dict[str, Path] = {}
         for number, step in enumerate(cell.chain):
             built = self._artifact(cell, number, artifacts)
             if isinstance(built, Failure):
-                return self._unmeasured(cell, "failed", built, time.monotonic() - started)
+                return failed(built)
             artifacts[step.key] = built.main
         found = self._measure(cell, artifacts)
-        if isinstance(found, Failure):
-            return self._unmeasured(cell, "failed", found, time.monotonic() - started)
-        return found
+        return failed(found) if isinstance(found, Failure) else found
 
     def _artifact(self, cell: Cell, number: int, artifacts: dict[str, Path]) -> Artifact | Failure:
         """Return the artifact of a step from the cache, or build it; never fail twice for one."""
         key = cell.chain[number].key
         if key in self._failed_builds:
             return self._failed_builds[key]
-        with locked(self.cache / "locks" / f"{key}.lock"):
-            cache = ArtifactCache(self.cache)
-            built = cache.find(key) or self._build(cell, number, artifacts, cache)
+        try:
+            with locked(self.cache / "locks" / f"{key}.lock"):
+                cache = ArtifactCache(self.cache)
+                built = cache.find(key) or self._build(cell, number, artifacts, cache)
+        except StoreError as error:  # a full cache costs only the cells that need it
+            stage = f"{cell.chain[number].conversion['kind']}: keep"
+            built = Failure(code=error.code, stage=stage, message=error.message, hint=error.hint)
         if isinstance(built, Failure) and built.code != "interrupted":
             self._failed_builds[key] = built
         return built
@@ -199,7 +208,9 @@ class Runner:
         try:
             outcome = self._execute(job)
             self.run.put_log(cell.id, folder / "worker.log")
-            return outcome.failure or keep(folder, outcome)
+            if outcome.failure:
+                return outcome.failure
+            return _kept(keep, folder, outcome)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -221,15 +232,33 @@ class Runner:
             return Outcome(failure=_interrupted(stage), wall_s=wall_s, stage=stage)
 
     def _unmeasured(
-        self, cell: Cell, status: Status, failure: Failure, wall_s: float = 0.0
+        self,
+        cell: Cell,
+        status: Status,
+        failure: Failure,
+        wall_s: float = 0.0,
+        started: str | None = None,
     ) -> Result:
         return Result(
             cell=cell,
             status=status,
             environment=self.environment,
-            started=utc_now(),
+            started=started or utc_now(),
             wall_s=wall_s,
             failure=failure,
+        )
+
+
+def _kept(keep: Callable[[Path, Outcome], Kept], folder: Path, outcome: Outcome) -> Kept | Failure:
+    try:
+        return keep(folder, outcome)
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        return Failure(
+            code="exception",
+            stage=outcome.stage,
+            message="the worker ended without an error and left no usable result: "
+            f"{type(error).__name__} {str(error)[:300]}",
+            hint="something in the model or a plug-in ended the process",
         )
 
 

@@ -72,6 +72,8 @@ class ModelFile:
     load: Callable[[], Any] | None = None
     """For ``torch-module``: returns the ``torch.nn.Module`` in eval mode."""
     sha256: str | None = None
+    bytes: int = 0
+    """Size of all files that the model consists of; 0 where it is made by code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ class TwiceToStop:
 
     def __init__(self) -> None:
         self.stop = False
-        self._armed = False
+        self._armed = True  # until the first cell: planning is ended by one ctrl-C
         self._last = float("-inf")
         self._before: dict[int, Any] = {}
 

@@ -37,9 +37,10 @@ def stdout_console() -> Console:
     """Return a console for tables; plain and wide enough when stdout is not a terminal."""
     from rich.console import Console
 
+    # Names come from files: what looks like markup or an emoji's name in them is text.
     if sys.stdout.isatty():
-        return Console()
-    return Console(width=160, color_system=None)
+        return Console(markup=False, emoji=False)
+    return Console(width=160, color_system=None, markup=False, emoji=False)
 
 
 def figure(value: float | None, digits: int = 3) -> str:

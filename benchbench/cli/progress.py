@@ -69,7 +69,7 @@ class _Live:
         from rich.console import Console
         from rich.live import Live
 
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, markup=False, emoji=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._total = self._finished = self._measured = 0
         self._cell: Cell | None = None

@@ -8,6 +8,7 @@ import click
 
 from benchbench import api, plugins
 from benchbench.cli.options import common
+from benchbench.errors import MissingDependency
 
 
 @click.command("report")
@@ -34,6 +35,12 @@ def command(
     out: Path | None,
 ) -> None:
     """Write the report of RUN: an id or its prefix, a suite's name, or 'latest' (the default)."""
-    kinds = list(formats) or plugins.names("reports")
-    for path in api.report(run, kinds, settings, store=store, out=out):
-        click.echo(path)
+    for kind in formats or plugins.names("reports"):
+        try:
+            (path,) = api.report(run, [kind], settings, store=store, out=out)
+        except MissingDependency as error:
+            if formats:
+                raise
+            click.echo(f"no {kind} report: {error}", err=True)
+        else:
+            click.echo(path)

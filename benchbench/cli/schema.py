@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from benchbench.cli.output import print_json
-from benchbench.suite.model import json_schema
+from benchbench.suite.schema import json_schema
 
 
 @click.command("schema")

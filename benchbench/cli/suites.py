@@ -24,7 +24,7 @@ def command(as_json: bool) -> None:
         return
     console = stdout_console()
     for kind, entries in found.items():
-        console.print(f"[bold]{kind}[/bold]")
+        console.print(kind, style="bold")
         for entry in entries:
             console.print(f"  {entry['name']:24} {entry['title']}", highlight=False, markup=False)
 

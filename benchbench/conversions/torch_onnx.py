@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,9 +14,22 @@ from pydantic import Field
 
 from benchbench.conversions.quiet import quiet
 from benchbench.errors import ConversionError, MissingDependency, ModelError
+from benchbench.files import plain_tensors_only
 from benchbench.protocols import Packages
 from benchbench.types import ConversionJob, InputShape, ModelFile, Record, Variant
 
+_LOADING = (
+    RuntimeError,
+    OSError,
+    ValueError,
+    LookupError,
+    AssertionError,
+    AttributeError,
+    TypeError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 _INTEGER_AGREEMENT = 0.99
 """Share of equal integers: ties and top-k may turn on the last bit of a float."""
 _ROUNDING = 1e-5
@@ -138,8 +152,9 @@ def _opened(model: ModelFile, shape: InputShape) -> tuple[Any, Any]:
     if model.load:
         return None, model.load()
     try:
-        program = torch.export.load(str(model.path))
-    except (RuntimeError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        with plain_tensors_only():
+            program = torch.export.load(str(model.path))
+    except _LOADING as error:
         raise ModelError(
             f"{model.path}: not a readable exported program: {_head(error)}",
             hint="write it with torch.export.save; it may be truncated or of a newer torch",

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from benchbench.errors import DatasetError, Place
@@ -27,10 +29,14 @@ from benchbench.types import (
     TaskName,
 )
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_BYTES = 2 << 30
 MAX_SIDE_PX = 1_000_000
 MAX_COORDINATE_PX = 1e9
 MAX_ID = 2**63 - 1
+MAX_OUTLINE_PX = 1e7
+"""Longest outline of one object's polygons; rasterising takes time and memory by the pixel."""
+_HINT = "a COCO annotation file is needed, whole: fetch or export it again"
 
 
 class SplitSpec(Record):
@@ -156,7 +162,10 @@ class _Item:
 
     def fault(self, what: str, hint: str | None = None) -> DatasetError:
         identity = _shown(self.value["id"]) if "id" in self.value else "missing"
-        return self.file.fault(f"{self.section}[{self.index}] (id {identity}): {what}", hint)
+        return self.file.fault(
+            f"{self.section}[{self.index}] (id {identity}): {what}",
+            hint or "mend this entry of the file, or remove it",
+        )
 
     def integer(self, key: str, least: int = 0, most: int = MAX_ID) -> int:
         value = self._get(key)
@@ -167,7 +176,8 @@ class _Item:
 
     def text(self, key: str) -> str:
         value = self._get(key)
-        if isinstance(value, str) and value.strip():
+        # Half a surrogate pair is valid JSON, but cannot be written to any file again.
+        if isinstance(value, str) and value.strip() and not _SURROGATE.search(value):
             return value
         raise self.fault(f"'{key}' is {_shown(value)}, not a text")
 
@@ -182,7 +192,7 @@ class _File:
         self.path = path
 
     def fault(self, what: str, hint: str | None = None) -> DatasetError:
-        return DatasetError(what, hint=hint, place=Place(str(self.path)))
+        return DatasetError(what, hint=hint or _HINT, place=Place(str(self.path)))
 
     def parse(self, sha256: str | None) -> dict[str, Any]:
         raw = self._bytes()
@@ -192,7 +202,7 @@ class _File:
             body = json.loads(raw)
         except json.JSONDecodeError as error:
             place = Place(str(self.path), error.lineno, error.colno)
-            raise DatasetError(f"not JSON: {error.msg}", place=place) from None
+            raise DatasetError(f"not JSON: {error.msg}", hint=_HINT, place=place) from None
         except UnicodeDecodeError as error:
             raise self.fault(f"not text in {error.encoding} at byte {error.start}") from None
         except (ValueError, RecursionError, MemoryError) as error:
@@ -242,7 +252,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict | list) and len(value) > 8:
         return _kind(value)
     try:
-        text = json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=bool(_SURROGATE.search(str(value))))
     except (ValueError, RecursionError):
         return _kind(value)
     return text if len(text) <= 120 else f"{text[:117]}…"
@@ -446,6 +456,17 @@ def _check_mask(item: _Item, value: Any, image: Image) -> None:
         if not all(map(_is_coordinate, polygon)):
             wrong = next(v for v in polygon if not _is_coordinate(v))
             raise item.fault(f"a polygon holds {_shown(wrong)}, which is not a finite number")
+    outline = sum(map(_outline_px, value))
+    if outline > MAX_OUTLINE_PX:
+        raise item.fault(
+            f"the polygons' outline is {outline:.3g} pixels long, more than {MAX_OUTLINE_PX:.0e}"
+        )
+
+
+def _outline_px(polygon: list[float]) -> float:
+    """Return how many pixels the outline of *polygon* passes: its sides, by their longer axis."""
+    points = np.array(polygon, np.float64).reshape(-1, 2)
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
 
 
 def _check_runs(item: _Item, value: dict[str, Any], image: Image) -> None:
@@ -456,7 +477,7 @@ def _check_runs(item: _Item, value: dict[str, Any], image: Image) -> None:
             f" [{image.height}, {image.width}]"
         )
     if isinstance(counts, str) and counts and all("0" <= char <= "o" for char in counts):
-        return
+        counts = _decoded_runs(counts, image.height * image.width)
     if not isinstance(counts, list) or not all(type(v) is int and v >= 0 for v in counts):
         raise item.fault(
             f"'counts' is {_shown(counts)}, neither whole numbers nor COCO's compressed text"
@@ -466,3 +487,29 @@ def _check_runs(item: _Item, value: dict[str, Any], image: Image) -> None:
             f"the run lengths cover {sum(counts)} pixels, the image has"
             f" {image.height * image.width}"
         )
+
+
+def _decoded_runs(text: str, most: int) -> list[int] | None:
+    """Return the run lengths that COCO's compressed *text* stands for; None if it is malformed.
+
+    Five bits a character, the least first; bit 6 says that the number goes on, and from the fourth
+    number on each is the difference to the last but one (``rleFrString`` of pycocotools). Numbers
+    beyond *most* are malformed, so that nothing overflows.
+    """
+    digits = np.frombuffer(text.encode(), np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero(digits < 32)
+    if not len(ends) or ends[-1] != len(digits) - 1:
+        return None
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts + 1
+    if lengths.max() > 12:
+        return None
+    shifts = 5 * (np.arange(len(digits)) - np.repeat(starts, lengths))
+    values = np.add.reduceat((digits & 31) << shifts, starts)
+    values -= np.where(digits[ends] & 16, np.int64(1) << 5 * lengths, 0)
+    if np.abs(values).max() > most:
+        return None
+    for offset in (1, 2):
+        values[offset::2] = np.cumsum(values[offset::2])
+    runs: list[int] = values.tolist()
+    return runs

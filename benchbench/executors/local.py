@@ -103,7 +103,7 @@ class _Worker:
                 selector.register(self._events, selectors.EVENT_READ)
                 selector.register(handle, selectors.EVENT_READ)
                 while (left := deadline - time.monotonic()) > 0:
-                    ready = {key.fd for key, _ in selector.select(left)}
+                    ready = {key.fd for key, _ in selector.select(min(left, 3600.0))}
                     if self._events in ready and not self._take():
                         selector.unregister(self._events)
                     if handle in ready:
@@ -145,7 +145,7 @@ class _Worker:
         )
 
     def _explain_signal(self, number: int) -> Failure:
-        name = signal.Signals(number).name
+        name = _signal_name(number)
         by_kernel = number == signal.SIGKILL and _oom_kills() > self._kills
         hint = None
         if number == signal.SIGKILL and not by_kernel:
@@ -168,6 +168,13 @@ class _Worker:
         except OSError:
             return ""
         return data.decode("utf-8", "replace").strip()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"
 
 
 def _oom_kills() -> int:

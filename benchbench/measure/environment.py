@@ -29,7 +29,12 @@ def collect(folder: Path) -> dict[str, Any]:
     ``key`` digests what must be equal for two runs to be comparable.
     """
     cpu, system = _cpu(), _system()
-    comparable = {"cpu": cpu, "system": system, "limits": _limits()}
+    comparable = {
+        "cpu": cpu,
+        "system": system,
+        "limits": _limits(),
+        "math_variables": _math_variables(),
+    }
     return {
         "key": digest(comparable)[:12],
         **comparable,
@@ -43,10 +48,14 @@ def collect(folder: Path) -> dict[str, Any]:
         },
         "benchbench": __version__,
         "packages": _packages(),
-        "math_variables": {k: v for k, v in sorted(os.environ.items()) if _MATH_VARIABLES.match(k)},
         "git": _git(folder),
         "load_average": list(os.getloadavg()),
     }
+
+
+def _math_variables() -> dict[str, str]:
+    """Return what may change precision or threads behind a runtime's back."""
+    return {k: v for k, v in sorted(os.environ.items()) if _MATH_VARIABLES.match(k)}
 
 
 def _read(path: str) -> str | None:

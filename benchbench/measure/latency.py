@@ -16,6 +16,7 @@ from time import process_time_ns
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchbench.measure.clock import Clock, now_ns
 from benchbench.protocols import Session
@@ -23,6 +24,10 @@ from benchbench.types import Caveat, Feed, Samples
 
 UNSTEADY = 0.10
 """First and last third of the trace differ by more than this: caveat ``unsteady``."""
+SHORT = 64
+"""Fewer queries than this, which p90 needs at the least: caveat ``short_sample``."""
+COARSE = 0.01
+"""The clock's step above this share of the median query: caveat ``clock_coarse``."""
 CONTENDED = 1.1
 """Wall over CPU time above this, at one thread: caveat ``contended``."""
 
@@ -47,6 +52,8 @@ class Trace:
     cpu_ns: int
     """CPU time of the whole process during the loop."""
     involuntary_switches: int
+    major_faults: int = 0
+    """Pages that had to come from disk: the process, or its model, was swapped out."""
 
 
 def warm_up(session: Session, feeds: Sequence[Feed], plan: Plan, clock: Clock = now_ns) -> int:
@@ -73,7 +80,7 @@ def single_stream(
     least, most = plan.queries, plan.max_queries
     gc.collect()
     gc.disable()
-    switches, cpu = _switches(), process_time_ns()
+    (switches, faults), cpu = _usage(), process_time_ns()
     try:
         end = clock() + int(plan.seconds * 1e9)
         for feed in cycle(feeds):
@@ -89,11 +96,15 @@ def single_stream(
                 break
     finally:
         gc.enable()
-    return Trace(queries, process_time_ns() - cpu, _switches() - switches)
+    spent = process_time_ns() - cpu
+    switches_after, faults_after = _usage()
+    return Trace(queries, spent, switches_after - switches, faults_after - faults)
 
 
-def _switches() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+def _usage() -> tuple[int, int]:
+    """Return the involuntary context switches and major page faults of this process so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_nivcsw, usage.ru_majflt
 
 
 def time_each(verb: Callable[[Any], Any], items: Sequence[Any], clock: Clock = now_ns) -> list[int]:
@@ -123,11 +134,23 @@ def samples(trace: Trace, preprocess_ns: list[int], postprocess_ns: list[int]) -
     )
 
 
-def caveats(trace: Trace, threads: int) -> tuple[Caveat, ...]:
-    """Return the doubts that the trace itself raises."""
+def caveats(trace: Trace, threads: int, clock_step_ns: int) -> tuple[Caveat, ...]:
+    """Return the doubts that the trace itself raises; *clock_step_ns* is the clock's resolution."""
     marks = np.array(trace.queries, np.int64)
     total = marks[:, 3] - marks[:, 0]
     found = [Caveat(code="single_process", figures={"processes": 1})]
+    if len(total) < SHORT:
+        found.append(Caveat(code="short_sample", figures={"queries": len(total)}))
+    if clock_step_ns > COARSE * np.median(total):
+        found.append(Caveat(code="clock_coarse", figures={"clock_step_ns": clock_step_ns}))
+    if trace.major_faults:
+        found.append(Caveat(code="swapped", figures={"major_faults": trace.major_faults}))
+    found += _drift(total)
+    found += _contention(trace, int(marks[-1, 3] - marks[0, 0]), threads)
+    return tuple(found)
+
+
+def _drift(total: NDArray[np.int64]) -> list[Caveat]:
     third = max(len(total) // 3, 1)
     first, last = float(np.median(total[:third])), float(np.median(total[-third:]))
     if abs(last / first - 1) > UNSTEADY:
@@ -135,17 +158,16 @@ def caveats(trace: Trace, threads: int) -> tuple[Caveat, ...]:
             "first_third_ms": first / 1e6,
             "last_third_ms": last / 1e6,
         }
-        found.append(Caveat(code="unsteady", figures=figures))
-    wall = int(marks[-1, 3] - marks[0, 0])
-    if threads == 1 and trace.cpu_ns and wall / trace.cpu_ns > CONTENDED:
-        found.append(
-            Caveat(
-                code="contended",
-                figures={
-                    "wall_over_cpu": wall / trace.cpu_ns,
-                    "involuntary_switches": trace.involuntary_switches,
-                    "load_1m": os.getloadavg()[0],
-                },
-            )
-        )
-    return tuple(found)
+        return [Caveat(code="unsteady", figures=figures)]
+    return []
+
+
+def _contention(trace: Trace, wall_ns: int, threads: int) -> list[Caveat]:
+    if threads != 1 or not trace.cpu_ns or wall_ns / trace.cpu_ns <= CONTENDED:
+        return []
+    figures: dict[str, float | int | str] = {
+        "wall_over_cpu": wall_ns / trace.cpu_ns,
+        "involuntary_switches": trace.involuntary_switches,
+        "load_1m": os.getloadavg()[0],
+    }
+    return [Caveat(code="contended", figures=figures)]

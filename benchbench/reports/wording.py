@@ -262,6 +262,7 @@ def caveat_line(caveat: Caveat) -> str:
 # --- failures ----------------------------------------------------------------------------
 
 _FAILURES: Mapping[str, str] = {
+    "pending": "not measured yet",
     "timeout": "timed out",
     "signal": "crashed",
     "out_of_memory": "out of memory",

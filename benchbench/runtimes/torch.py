@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, ClassVar
 
 from benchbench.errors import MissingDependency, ModelError
+from benchbench.files import plain_tensors_only
 from benchbench.protocols import Packages
 from benchbench.runtimes.contract import (
     PROBE_RUNS,
@@ -35,7 +37,17 @@ from benchbench.types import (
 _FORMATS = ("torch-module", "torchscript", "pt2")
 _RUNS = ("fp32", "bf16")
 _MATH = "ONEDNN_DEFAULT_FPMATH_MODE"
-_LOADING = (RuntimeError, OSError, ValueError, KeyError, AssertionError, zipfile.BadZipFile)
+_LOADING = (
+    RuntimeError,
+    OSError,
+    ValueError,
+    LookupError,
+    AssertionError,
+    AttributeError,
+    TypeError,
+    EOFError,
+    zipfile.BadZipFile,
+)
 _REFUSING = (RuntimeError, TypeError, ValueError, AssertionError, AttributeError, IndexError)
 
 
@@ -183,11 +195,17 @@ def _loaded(model: ModelFile) -> Any:
     path = str(model.path)
     try:
         if model.variant.format != "torchscript":
-            return torch.export.load(path).module()
+            with plain_tensors_only():
+                return torch.export.load(path).module()
         with warnings.catch_warnings():
             # That TorchScript is deprecated is not news to who benchmarks a TorchScript file.
             warnings.simplefilter("ignore", FutureWarning)
             return torch.jit.load(path, map_location="cpu").eval()
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path}: holds pickled objects, and loading them can run any code",
+            hint="export the model without custom objects among its inputs and constants",
+        ) from error
     except _LOADING as error:
         raise unreadable(model, "torch", error) from error
 

@@ -11,10 +11,12 @@ from pathlib import Path, PurePosixPath
 from benchbench.errors import ModelError
 
 _MESSAGES: dict[str, dict[int, str]] = {
-    "model": {7: "graph"},
-    "graph": {1: "node", 5: "tensor"},
+    "model": {7: "graph", 25: "function"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node"},
     "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "entry"},
 }
 """Field numbers of onnx.proto3 on the way from the model to its external data."""
@@ -43,7 +45,7 @@ def external_data(path: Path) -> tuple[Path, ...]:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             locations = set(_locations(data, 0, len(data), "model"))
-        except (IndexError, ValueError) as error:
+        except (IndexError, ValueError, RecursionError) as error:
             raise ModelError(
                 f"{path}: this is not a whole ONNX file ({error})",
                 hint="export or download it again",

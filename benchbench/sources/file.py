@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from benchbench.errors import ModelError
+from benchbench.files import is_file
 from benchbench.protocols import Packages
 from benchbench.sources.content import external_data, sha256
 from benchbench.types import ModelFile, Precision, Record, Variant
 
 _FORMATS = {".onnx": "onnx", ".pt2": "pt2", ".torchscript": "torchscript", ".xml": "openvino-ir"}
+
+
+_PICKLED = "data/constants/opaque_obj"
 
 
 class File(Record):
@@ -54,7 +59,8 @@ class File(Record):
     def open(self, variant: Variant) -> ModelFile:
         """Return the file of *variant*."""
         path = self._by_format()[variant]
-        return ModelFile(variant=variant, path=path, sha256=sha256(path))
+        size = sum(part.stat().st_size for part in (path, *_companions(path)))
+        return ModelFile(variant=variant, path=path, sha256=sha256(path), bytes=size)
 
     def _files(self) -> tuple[Path, ...]:
         return (self.path,) if self.path else self.paths
@@ -87,7 +93,7 @@ def _companions(path: Path) -> tuple[Path, ...]:
 
 
 def _format(path: Path) -> str:
-    if not path.is_file():
+    if not is_file(path):
         raise ModelError(
             f"{path}: no such model file",
             hint="check the path; a relative path counts from the current folder",
@@ -99,18 +105,18 @@ def _format(path: Path) -> str:
             f"{path}: unknown kind of model file '{path.suffix}'",
             hint="known: .onnx, .pt2, .xml (OpenVINO), .pt or .torchscript (TorchScript)",
         )
+    if path.suffix == ".pt2":
+        _check_plain(path)
     return _FORMATS[path.suffix]
 
 
 def _torch_format(path: Path) -> str:
     """Tell TorchScript (a zip with constants.pkl) from an export archive and a state dict."""
-    names: tuple[str, ...] = ()
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = tuple(name.partition("/")[2] for name in archive.namelist())
+    names = _names(path)
     if "constants.pkl" in names:
         return "torchscript"
     if "archive_format" in names:
+        _check_plain(path)
         return "pt2"
     raise ModelError(
         f"{path}: neither TorchScript nor an exported program"
@@ -118,3 +124,21 @@ def _torch_format(path: Path) -> str:
         hint="weights need code: use 'kind: torch' with 'factory' and 'weights'; "
         "a file that should be TorchScript may be truncated",
     )
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    """Return the names in an archive, below its one folder; none if it is no whole archive."""
+    with suppress(zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return tuple(name.partition("/")[2] for name in archive.namelist())
+    return ()
+
+
+def _check_plain(path: Path) -> None:
+    """Refuse an exported program with pickled constants, which torch unpickles unasked."""
+    if any(name.startswith(_PICKLED) for name in _names(path)):
+        raise ModelError(
+            f"{path}: holds pickled objects, and loading them can run any code",
+            hint="export the model without custom objects among its constants",
+        )

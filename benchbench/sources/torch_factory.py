@@ -57,7 +57,10 @@ class TorchFactory(Record):
     def open(self, variant: Variant) -> ModelFile:
         """Return a loader of the module, in eval mode."""
         path = self._weights()
-        return ModelFile(variant=variant, load=self._load, sha256=sha256(path) if path else None)
+        if path is None:
+            return ModelFile(variant=variant, load=self._load)
+        size = path.stat().st_size
+        return ModelFile(variant=variant, load=self._load, sha256=sha256(path), bytes=size)
 
     def _weights(self) -> Path | None:
         """Return the weights' file; ``package:`` names are looked up without importing."""

@@ -136,17 +136,32 @@ class Run:
         """Return the bytes of a stored array; raise StoreError if they are not what was stored."""
         path = self.folder / ref.path
         if path.parent != self.folder / "arrays":
-            raise StoreError(f"{self.folder}: the array path '{ref.path}' leaves the run")
+            raise StoreError(
+                f"{self.folder}: the array path '{ref.path}' leaves the run",
+                hint="run the suite again: it measures this cell anew",
+            )
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror}") from None
+            raise StoreError(
+                f"cannot read {path}: {error.strerror}",
+                hint="run the suite again: it measures this cell anew",
+            ) from None
         if sha256_file(path) != ref.sha256:
             raise StoreError(
                 f"{path} is not what was stored: its SHA-256 differs",
-                hint="measure the cell again with --fresh",
+                hint="run the suite again: it measures this cell anew",
             )
         return data
+
+    def intact(self, result: Result) -> bool:
+        """Return whether every array of *result* is what was stored."""
+        try:
+            for ref in result.arrays.values():
+                self.array(ref)
+        except StoreError:
+            return False
+        return True
 
     def put_log(self, cell_id: str, source: Path) -> None:
         """Keep what a worker printed."""
@@ -190,6 +205,7 @@ class Store:
 
     def prepare(self) -> None:
         """Make the store, or raise StoreError if it cannot be written."""
+        _check_text(self.folder)
         make_folder(self._runs)
         make_folder(self.folder / "work")
         self._sweep()
@@ -234,13 +250,13 @@ class Store:
             known = [*(run.id for run in runs), "latest"]
             raise UsageError(f"no run '{name}' in {self.folder}", hint=suggest(name, known))
         wanted = parse_settings(settings).items()
-        chosen = [run for run in found if wanted <= run.manifest().settings.items()]
-        if not chosen:
-            raise UsageError(
-                f"no run '{name}' was made with {' '.join(settings)}",
-                hint=f"its runs: {', '.join(run.id for run in found[:5])}",
-            )
-        return chosen[0]
+        for run in found:  # a manifest is read only if it matters: an old one may be damaged
+            if not wanted or wanted <= run.manifest().settings.items():
+                return run
+        raise UsageError(
+            f"no run '{name}' was made with {' '.join(settings)}",
+            hint=f"its runs: {', '.join(run.id for run in found[:5])}",
+        )
 
     def series(self, base: str) -> list[Run]:
         """Return the runs named *base*, *base*.2, *base*.3 …, newest last."""
@@ -258,13 +274,32 @@ class Store:
         return Run(self._runs / (base if not taken else f"{base}.{taken + 1}"))
 
 
+def _check_text(folder: Path) -> None:
+    try:
+        str(folder.resolve()).encode()
+    except UnicodeEncodeError:
+        raise StoreError(
+            f"the store's path {str(folder)!r} is not text in UTF-8, and results name files by it",
+            hint="choose another folder with --store DIR",
+        ) from None
+
+
+_FRESH = "run the suite with --fresh to start over"
+_WAYS_OUT: dict[type[Record], str] = {
+    Result: f"delete it and run the suite again to measure only its cell, or {_FRESH}",
+    Invocation: "run the suite again",
+}
+
+
 def _read(path: Path, kind: type[RecordType]) -> RecordType:
     try:
         return kind.model_validate(migrate(kind.__name__, json.loads(path.read_bytes()), path))
     except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, ValidationError) as error:
+        raise StoreError(
+            f"cannot read {path}: {error.strerror}", hint="see who may read it"
+        ) from None
+    except (ValueError, ValidationError, RecursionError) as error:
         raise StoreError(
             f"{path} is not a stored {kind.__name__.lower()}: {str(error).splitlines()[0]}",
-            hint="it was edited or written by another version; --fresh starts over",
+            hint=f"it was edited or damaged; {_WAYS_OUT.get(kind, _FRESH)}",
         ) from None

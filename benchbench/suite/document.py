@@ -20,6 +20,7 @@ from benchbench.errors import Place, SuiteError
 MAX_BYTES = 4 << 20
 MAX_NODES = 200_000
 MAX_DEPTH = 64
+MAX_DIGITS = 100
 
 Trail = tuple[str | int, ...]
 _TAG = "tag:yaml.org,2002:"
@@ -71,10 +72,11 @@ def load(path: Path) -> Document:
     """Read and compose *path*; raise :class:`~benchbench.errors.SuiteError`."""
     try:
         raw = path.read_bytes()
-    except OSError as error:
-        raise SuiteError(f"cannot read {path}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SuiteError(f"cannot read {path}: {reason}", hint="check the path") from None
     if len(raw) > MAX_BYTES:
-        raise SuiteError(f"{path} is larger than {MAX_BYTES >> 20} MiB", place=Place(str(path)))
+        raise SuiteError(f"larger than {MAX_BYTES >> 20} MiB", place=Place(str(path)))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -85,11 +87,15 @@ def load(path: Path) -> Document:
 def parse(text: str, file: str) -> Document:
     """Compose *text*; raise :class:`~benchbench.errors.SuiteError` naming line and column."""
     try:
+        _check_depth(text, file)
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
         finally:
             loader.dispose()
+    except UnicodeEncodeError as error:
+        shown = ascii(text[error.start : error.start + 20])
+        raise SuiteError(f"not text in UTF-8: {shown}", place=Place(file)) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise SuiteError(f"not YAML: {error.problem}", place=_place(file, mark)) from None
@@ -101,6 +107,19 @@ def parse(text: str, file: str) -> Document:
         raise SuiteError("the file is empty", place=Place(file))
     reader = _Reader(file)
     return Document(file, reader.value(node, (), frozenset()), text, reader.marks)
+
+
+def _check_depth(text: str, file: str) -> None:
+    """Refuse what is nested too deeply: the C composer recurses until its stack overflows."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            place = _place(file, event.start_mark)
+            raise SuiteError(f"nested too deeply: more than {MAX_DEPTH} levels", place=place)
 
 
 def _place(file: str, mark: Any) -> Place:
@@ -168,8 +187,10 @@ class _Reader:
     def _scalar(self, node: Any, place: Place) -> Any:
         self._check_tag(node, place, ("str", "int", "float", "bool", "null", "merge"))
         kind, text = node.tag.removeprefix(_TAG), node.value
+        if "\0" in text:
+            raise SuiteError("a text with a NUL character", place=place)
         if kind == "int":
-            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+            return _integer(text, place)
         if kind == "float":
             return float(text.replace(".inf", "inf").replace(".nan", "nan"))
         if kind == "bool":
@@ -180,3 +201,13 @@ class _Reader:
     def _check_tag(node: Any, place: Place, allowed: tuple[str, ...]) -> None:
         if node.tag.removeprefix(_TAG) not in allowed:
             raise SuiteError(f"the tag '{node.tag}' is not allowed", place=place)
+
+
+def _integer(text: str, place: Place) -> int:
+    if len(text) > MAX_DIGITS:
+        raise SuiteError(
+            f"a number of {len(text)} digits; the limit is {MAX_DIGITS}",
+            hint="quote it if it is meant as text",
+            place=place,
+        )
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchbench import plugins
 from benchbench.errors import SuiteError, UsageError
+from benchbench.files import is_file
 from benchbench.suite import document as yaml_document
 from benchbench.suite.document import Document, Trail
 from benchbench.suite.model import Suite, card_folder, card_type, suite_folder, suite_type
@@ -41,11 +42,11 @@ def find(name: str) -> Path:
     """Return the path of a suite given by path or by name (``quickstart``)."""
     path = Path(name)
     if path.suffix in {".yaml", ".yml"} or os.sep in name:
-        if not path.is_file():
+        if not is_file(path):
             raise UsageError(f"no suite at {path}", hint="benchbench suites lists the ones by name")
         return path
     for folder in suite_folder():
-        if (found := folder / f"{name}.yaml").is_file():
+        if is_file(found := folder / f"{name}.yaml"):
             return found
     known = [p.stem for folder in suite_folder() for p in folder.glob("*.yaml")]
     raise UsageError(f"no suite named '{name}'", hint=plugins.suggest(name, known))
@@ -102,11 +103,15 @@ def find_card(name: str, document: Document, trail: Trail) -> Path:
     """Return the path of a dataset card given by path (from the suite) or by name."""
     if name.endswith((".yaml", ".yml")) or os.sep in name:
         path = Path(document.file).parent / name
-        if path.is_file():
+        if is_file(path):
             return path
-        raise SuiteError(f"no dataset card at {path}", place=document.place(trail))
+        raise SuiteError(
+            f"no dataset card at {path}",
+            hint="a relative path counts from the suite's folder",
+            place=document.place(trail),
+        )
     for folder in card_folder():
-        if (found := folder / f"{name}.yaml").is_file():
+        if is_file(found := folder / f"{name}.yaml"):
             return found
     known = [p.stem for folder in card_folder() for p in folder.glob("*.yaml")]
     raise SuiteError(

@@ -12,10 +12,13 @@ from benchbench import plugins
 from benchbench.inputs import InputContract
 from benchbench.types import Precision, Record
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Device = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]*(:\d+)?$")]
 Positive = Annotated[int, Field(gt=0)]
+Threads = Annotated[int, Field(gt=0, le=4096)]
+Megabytes = Annotated[int, Field(gt=0, le=1 << 40)]
 
 
 def _listed(value: Any) -> Any:
@@ -69,8 +72,9 @@ class RuntimeEntry(Record):
     precisions: Precisions = ("fp32",)
     devices: Devices | None = None
     batch_sizes: Batches | None = None
-    threads: Positive | None = None
-    admit: dict[Precision, tuple[str, ...]] = {}
+    threads: Threads | None = None
+    """Intra-operator threads of this runtime, instead of the suite's."""
+    admit: dict[Precision, Names] = {}
     """Requested precision → effective precisions that are accepted instead."""
 
 
@@ -121,7 +125,7 @@ class Measure(Record):
     latency: Latency | None = Latency()
     timeout_s: float = Field(default=900.0, gt=0)
     """A cell (or a build) that takes longer is killed and recorded as a timeout."""
-    memory_limit_mb: Positive | None = None
+    memory_limit_mb: Megabytes | None = None
     """Limit of a worker's data segment (``RLIMIT_DATA``)."""
 
     @field_validator("latency", mode="before")
@@ -153,7 +157,7 @@ class Suite(Record):
     """Options for conversions that the plan uses; the others have their defaults."""
     devices: Devices = ("cpu",)
     batch_sizes: Batches = (1,)
-    threads: Positive = 1
+    threads: Threads = 1
     """Intra-operator threads of every runtime, unless the runtime says otherwise."""
     measure: Measure = Measure()
     calibration: Calibration = Calibration()
@@ -162,12 +166,12 @@ class Suite(Record):
     variables: dict[str, Any] = {}
     """Names that ``--set NAME=VALUE`` gives a value, with their defaults (null: required)."""
 
-    @field_validator("models", "datasets", "runtimes", mode="after")
+    @field_validator("models", "datasets", "runtimes", "conversions", mode="after")
     @classmethod
     def _unique(cls, entries: tuple[Any, ...]) -> tuple[Any, ...]:
         seen: set[str] = set()
         for entry in entries:
-            name = entry.name or entry.kind
+            name = getattr(entry, "name", None) or entry.kind
             if name in seen:
                 raise ValueError(f"the name '{name}' is used twice")
             seen.add(name)
@@ -218,14 +222,6 @@ def _optional(item: Any) -> Any:
 def card_type() -> Any:
     """Return the type of a dataset card: a dataset plug-in's options."""
     return _plugin("datasets")
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a suite, for editors."""
-    schema = suite_type().model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "benchbench suite"
-    return schema
 
 
 def suite_folder() -> tuple[Path, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import types
 import typing
@@ -26,11 +27,28 @@ _FAMILY_OF_KEY = {
 def validate(document: Document, model: Any) -> Any:
     """Return *document* as *model*; raise one SuiteError that lists every fault in file order."""
     try:
-        return TypeAdapter(model).validate_python(document.data)
+        found = TypeAdapter(model).validate_python(document.data)
     except ValidationError as error:
         items = [item for item in error.errors(include_url=False) if not _echo(item)]
-        found = [_explain(document, model, item) for item in items]
-    raise combine(found)
+        raise combine([_explain(document, model, item) for item in items]) from None
+    _check_finite(document, found.model_dump(), ())
+    return found
+
+
+def _check_finite(document: Document, value: Any, trail: Trail) -> None:
+    """Refuse infinities and NaN, which no option takes and no JSON file can hold."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_finite(document, item, (*trail, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_finite(document, item, (*trail, index))
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise SuiteError(
+            f"{_dotted(trail)}: {value} is not a finite number",
+            hint="write a number",
+            place=document.place(trail),
+        )
 
 
 def _echo(item: Any) -> bool:
@@ -73,10 +91,14 @@ def _dotted(trail: Trail) -> str:
 
 def _plain(document: Document, model: Any, item: Any, trail: Trail, node: Any) -> SuiteError:  # noqa: ARG001
     message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    shown = "" if isinstance(node, dict | list) else f", not {node!r}"
+    shown = "" if isinstance(node, dict | list) else f", not {_shortened(repr(node))}"
     return SuiteError(
         f"{_dotted(trail)}: {message[:1].lower()}{message[1:]}{shown}", place=document.place(trail)
     )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 120 else f"{text[:117]}…"
 
 
 def _missing(document: Document, model: Any, item: Any, trail: Trail, node: Any) -> SuiteError:
@@ -150,13 +172,13 @@ def _family(trail: Trail, known: list[str]) -> str | None:
 
 def _fields(model: Any, loc: tuple[str | int, ...]) -> list[str]:
     """Return the keys that *model* allows at *loc*; tags in *loc* choose among members."""
-    current = _models(model)
+    current = record_types(model)
     for part in loc:
         below = [
             m
             for c in current
             if (f := c.model_fields.get(str(part)))
-            for m in _models(f.annotation)
+            for m in record_types(f.annotation)
         ]
         tagged = [c for c in current if _kind(c) == part]
         current = below or tagged or current
@@ -169,8 +191,8 @@ def _kind(model: type[BaseModel]) -> str | None:
     return choices[0] if choices else None
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def record_types(annotation: Any) -> list[type[BaseModel]]:
     """Return the record types that *annotation* mentions."""
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
         return [annotation] if issubclass(annotation, BaseModel) else []
-    return [m for argument in typing.get_args(annotation) for m in _models(argument)]
+    return [m for argument in typing.get_args(annotation) for m in record_types(argument)]

@@ -43,10 +43,19 @@ def resolve(document: Document, settings: Mapping[str, Any], env: Mapping[str, s
     data = document.data
     for key, value in paths.items():
         data = _assign(data, key, value, declared)
-    folder = str(Path(document.file).resolve().parent)
-    filler = _Filler(document, {"suite_dir": folder, **declared, **own}, env)
+    filler = _Filler(document, _filled({**declared, **own}, document, env), env)
     filled = {k: filler.fill(v, (k,)) for k, v in data.items() if k != "variables"}
     return replace(document, data=filled)
+
+
+def _filled(
+    variables: Mapping[str, Any], document: Document, env: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return *variables* with references to ``suite_dir`` and to earlier ones substituted."""
+    found: dict[str, Any] = {"suite_dir": str(Path(document.file).resolve().parent)}
+    for name, value in variables.items():
+        found[name] = _Filler(document, found, env).fill(value, ("variables", name))
+    return found
 
 
 def _assign(data: Any, key: str, value: Any, declared: Mapping[str, Any]) -> Any:
@@ -59,7 +68,11 @@ def _assign(data: Any, key: str, value: Any, declared: Mapping[str, Any]) -> Any
     return _put(data, parts, value, key)
 
 
-_TOP_LEVEL = {"threads", "devices", "batch_sizes", "measure", "calibration", "include", "exclude"}
+_TOP_LEVEL = frozenset(
+    "title description threads devices batch_sizes measure calibration conversions include "
+    "exclude".split()
+)
+"""Keys of a suite that ``--set`` may add where the file does not have them."""
 
 
 def _put(node: Any, parts: list[str], value: Any, key: str) -> Any:
@@ -67,7 +80,7 @@ def _put(node: Any, parts: list[str], value: Any, key: str) -> Any:
         return value
     head, *rest = parts
     if isinstance(node, list):
-        if not head.isdigit() or int(head) >= len(node):
+        if not head.isdecimal() or len(head) > 6 or int(head) >= len(node):
             raise UsageError(f"--set {key}: no item '{head}'", hint=f"0 to {len(node) - 1}")
         return [_put(n, rest, value, key) if i == int(head) else n for i, n in enumerate(node)]
     if isinstance(node, dict):

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import faulthandler
 import os
+import re
 import resource
 import signal
 import sys
@@ -17,6 +18,7 @@ from benchbench.errors import BenchbenchError
 from benchbench.types import Event, Failure, Job
 
 EXIT_FAILED = 3
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Reporter:
@@ -102,7 +104,9 @@ def to_failure(error: BaseException, stage: str) -> Failure:
             hint="raise measure.memory_limit_mb, or use a smaller batch",
         )
     message = f"{type(error).__name__}: {text}"
-    return Failure(code="exception", stage=stage, message=message[:2000])
+    # A library may quote a hostile file: what could drive a terminal is shown, not sent.
+    shown = _CONTROL.sub("�", message[:2000])
+    return Failure(code="exception", stage=stage, message=shown)
 
 
 def _is_memory(error: BaseException, text: str) -> bool:

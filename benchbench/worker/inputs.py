@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from benchbench import plugins
+from benchbench.artifacts import stored_bytes
 from benchbench.contents import drawn, limited
 from benchbench.inputs import InputContract, read_image
 from benchbench.types import (
@@ -74,4 +75,5 @@ def model_file(job: Job, step: int) -> ModelFile:
         found: ModelFile = source.open(cell.start)
         return found
     before = cell.chain[step - 1]
-    return ModelFile(variant=before.target, path=job.artifacts[before.key])
+    main = job.artifacts[before.key]
+    return ModelFile(variant=before.target, path=main, bytes=stored_bytes(main, before.key))

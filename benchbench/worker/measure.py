@@ -18,6 +18,7 @@ from benchbench.files import sha256_file, write_json
 from benchbench.inputs import read_image
 from benchbench.measure import accuracy, latency, memory
 from benchbench.measure.accuracy import Prepared
+from benchbench.measure.clock import resolution_ns
 from benchbench.protocols import Session
 from benchbench.types import (
     ArtifactInfo,
@@ -55,9 +56,9 @@ def measure(job: Job, reporter: Any) -> None:
     request = Request(cell.precision, cell.device, cell.spec["threads"], input_shape(cell))
     with runtime.open(model, request) as session:
         peaks = {"load": memory.peak_bytes()}
-        memory.reset_peak()
         reporter.enter("placement")
         placement: Placement = session.placement()
+        memory.reset_peak()  # after the proof, which may open the model a second time
         caveats = list(check_placement(cell, placement))
         passes = _Passes(job, reporter, session, split)
         predictions = passes.accuracy() if cell.spec["measure"]["accuracy"] else None
@@ -114,15 +115,8 @@ def check_placement(cell: Cell, placement: Placement) -> tuple[Caveat, ...]:
 def artifact_info(cell: Cell, model: ModelFile) -> ArtifactInfo:
     """Return what identifies the file that was measured."""
     chain = tuple(str(step.conversion["kind"]) for step in cell.chain)
-    if model.path is None:
-        return ArtifactInfo(variant=model.variant, sha256=model.sha256 or "", bytes=0, chain=chain)
-    size = model.path.stat().st_size
-    weights = model.path.with_suffix(".bin")
-    if model.variant.format == "openvino-ir" and weights.is_file():
-        size += weights.stat().st_size
-    return ArtifactInfo(
-        variant=model.variant, sha256=sha256_file(model.path), bytes=size, chain=chain
-    )
+    digest = model.sha256 or (sha256_file(model.path) if model.path else "")
+    return ArtifactInfo(variant=model.variant, sha256=digest, bytes=model.bytes, chain=chain)
 
 
 class _Passes:
@@ -170,10 +164,10 @@ class _Passes:
         self._reporter.enter("latency", quiet=True)
         trace = latency.single_stream(self._session, feeds, plan)
         self._reporter.enter("stages", quiet=True)
-        before = latency.time_each(self._contract.prepare, pixels)
+        before = latency.time_each(self._preprocess, self._groups(pixels))
         after = latency.time_each(self._postprocess(prepared), self._outputs(feeds))
         self._keep("samples", pack_samples(latency.samples(trace, before, after)))
-        return latency.caveats(trace, cell.spec["threads"])
+        return latency.caveats(trace, cell.spec["threads"], resolution_ns())
 
     def score(self, predictions: dict[int, Prediction]) -> Scores:
         """Score what was predicted."""
@@ -182,6 +176,14 @@ class _Passes:
         found: Scores = metric.score(self._split, predictions, self._classes)
         return found
 
+    def _preprocess(self, pixels: Sequence[NDArray[Any]]) -> None:
+        for image in pixels:
+            self._contract.prepare(image)
+
+    def _groups(self, items: Sequence[Any]) -> list[Sequence[Any]]:
+        batch = self._job.cell.batch
+        return [items[start : start + batch] for start in range(0, len(items), batch)]
+
     def _pixels(self, count: int) -> list[NDArray[Any]]:
         images = list(self._split.images)
         random.Random(0).shuffle(images)  # noqa: S311 - a sample, not a secret
@@ -189,18 +191,13 @@ class _Passes:
 
     def _feeds(self, prepared: Sequence[Prepared]) -> list[Feed]:
         name, batch = self._session.inputs[0].name, self._job.cell.batch
-        return [
-            {name: accuracy.stack(prepared[start : start + batch], batch)}
-            for start in range(0, len(prepared), batch)
-        ]
+        return [{name: accuracy.stack(group, batch)} for group in self._groups(prepared)]
 
     def _outputs(self, feeds: Sequence[Feed]) -> list[tuple[int, Feed]]:
         return [(i, accuracy.infer(self._session, feed)) for i, feed in enumerate(feeds)]
 
     def _postprocess(self, prepared: Sequence[Prepared]) -> Callable[[tuple[int, Feed]], Any]:
-        batch = self._job.cell.batch
-        geometries = [geometry for _, geometry in prepared]
-        groups = [geometries[s : s + batch] for s in range(0, len(geometries), batch)]
+        groups = self._groups([geometry for _, geometry in prepared])
         return lambda item: self._decode(item[1], groups[item[0]])
 
     def _keep(self, name: str, data: bytes) -> None:

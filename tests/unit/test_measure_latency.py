@@ -116,22 +116,31 @@ def test_a_trace_that_slows_down_is_unsteady() -> None:
     clock = FakeClock()
     session = FakeSession(clock, iter([1000] * 10 + [1500] * 20))
     trace = latency.single_stream(session, FEEDS, plan(queries=30), clock)
-    codes = {caveat.code for caveat in latency.caveats(trace, threads=2)}
-    assert codes == {"single_process", "unsteady"}
+    codes = {caveat.code for caveat in latency.caveats(trace, 2, 1)}
+    assert codes == {"single_process", "unsteady", "short_sample"}
 
 
 def test_a_steady_trace_has_only_the_caveat_of_one_process() -> None:
     clock = FakeClock()
-    trace = latency.single_stream(FakeSession(clock), FEEDS, plan(), clock)
-    assert [c.code for c in latency.caveats(trace, threads=2)] == ["single_process"]
+    trace = latency.single_stream(FakeSession(clock), FEEDS, plan(queries=64), clock)
+    assert [c.code for c in latency.caveats(trace, 2, 1)] == ["single_process"]
 
 
 def test_wall_far_above_cpu_time_is_contended_at_one_thread_only() -> None:
     queries = [(i * 10, i * 10 + 1, i * 10 + 8, i * 10 + 9) for i in range(10)]
     trace = latency.Trace(queries, cpu_ns=50, involuntary_switches=4)
-    contended = [c for c in latency.caveats(trace, 1) if c.code == "contended"]
+    contended = [c for c in latency.caveats(trace, 1, 1) if c.code == "contended"]
     assert contended[0].figures["wall_over_cpu"] == pytest.approx(99 / 50)
-    assert not [c for c in latency.caveats(trace, 2) if c.code == "contended"]
+    assert not [c for c in latency.caveats(trace, 2, 1) if c.code == "contended"]
+
+
+def test_a_short_pass_a_coarse_clock_and_swapping_are_caveats() -> None:
+    queries = [(i * 10, i * 10 + 1, i * 10 + 8, i * 10 + 9) for i in range(63)]
+    trace = latency.Trace(queries, cpu_ns=0, involuntary_switches=0, major_faults=3)
+    found = {c.code: c.figures for c in latency.caveats(trace, 1, clock_step_ns=1)}
+    assert found["short_sample"] == {"queries": 63}
+    assert found["clock_coarse"] == {"clock_step_ns": 1}
+    assert found["swapped"] == {"major_faults": 3}
 
 
 def test_the_real_clock_resolves_a_microsecond() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import split_from_coco
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -14,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from benchbench.errors import DatasetError, PredictionError
 from benchbench.metrics.classification import ClassificationMetrics
 from benchbench.types import ClassMap, ClassScores, LabelMap, Scores
+from tests.helpers import split_from_coco
 
 CLASSES = ClassMap(tuple("abcdefg"), tuple(range(10, 17)))
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import class_map, split_from_coco
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from benchbench.errors import DatasetError, PredictionError
 from benchbench.metrics.coco_boxes import CocoBoxes
 from benchbench.types import ClassMap, Detections, LabelMap, Scores
+from tests.helpers import class_map, split_from_coco
 
 Coco = dict[str, Any]
 Found = list[dict[str, Any]]

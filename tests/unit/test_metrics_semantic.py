@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import split_from_coco
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from benchbench.errors import DatasetError, PredictionError
 from benchbench.metrics.semantic import SemanticMetrics, confusion, resize_nearest
 from benchbench.types import ClassMap, Detections, LabelMap, Scores
+from tests.helpers import split_from_coco
 
 CLASSES = ClassMap(("background", "a", "b"), (None, 1, 2))
 Map = list[list[int]]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchbench.errors import SuiteError, UsageError
+from benchbench.suite import document
 from benchbench.suite.load import find, load_suite
-from benchbench.suite.model import json_schema
+from benchbench.suite.schema import json_schema
 
 GOOD = """\
 benchbench: 1
@@ -123,6 +124,27 @@ def test_the_schema_names_every_plug_in_and_its_options() -> None:
     text = str(json_schema())
     for name in ("onnxruntime", "openvino", "fcos", "letterbox", "score_floor", "inspection-line"):
         assert name in text
+
+
+def test_the_schema_explains_keys_and_options_in_the_words_of_the_code() -> None:
+    definitions = json_schema()["$defs"]
+    entry = definitions["DatasetEntry"]["properties"]
+    assert entry["split"]["description"] == "The split that is scored and timed."
+    described = [
+        definition
+        for definition in definitions.values()
+        if "allow_spinning" in definition.get("properties", {})
+    ]
+    assert described[0]["properties"]["allow_spinning"]["description"]
+    assert described[0]["properties"]["threads"]["description"].startswith("Intra-operator")
+
+
+def test_the_schema_accepts_the_shipped_suites_and_refuses_a_typo() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    data = document.load(find("quickstart")).data
+    jsonschema.validate(data, json_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data | {"modles": []}, json_schema())
 
 
 @pytest.mark.usefixtures("plugins_path")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import class_map, split_from_coco
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -17,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 from benchbench.errors import DatasetError
 from benchbench.truth import VOID, annotations_by_image, paint, segmentation_mask, semantic_mask
 from benchbench.types import Annotation, ClassMap, DatasetSplit, Image
+from tests.helpers import class_map, split_from_coco
 
 SQUARE = [[2, 1, 6, 1, 6, 4, 2, 4]]
 

@@ -25,7 +25,9 @@ from benchbench.types import (
     Variant,
 )
 
-Fault = Literal["none", "segfault", "abort", "hang", "raise", "memory", "hog", "exit", "sigkill"]
+Fault = Literal[
+    "none", "segfault", "abort", "hang", "raise", "memory", "hog", "exit", "sigkill", "vanish", "alarm"
+]  # fmt: skip
 RAW = Variant(format="bbtest-raw")
 INT8 = Variant(format="bbtest-raw", precision="int8")
 
@@ -125,6 +127,10 @@ def commit(fault: Fault) -> None:
         np.ones(8 << 30, np.uint8)
     elif fault == "exit":
         os._exit(7)
+    elif fault == "vanish":
+        os._exit(0)
+    elif fault == "alarm":
+        os.kill(os.getpid(), signal.SIGRTMIN + 6)
     elif fault == "sigkill":
         os.kill(os.getpid(), signal.SIGKILL)
 
