@@ -103,6 +103,17 @@ def test_plan_tells_what_is_to_do_and_what_is_done(suite: Path, tmp_path: Path) 
     assert "2 cells, about" in table
 
 
+def test_plan_counts_what_another_run_of_the_store_measured_as_done(
+    suite: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "s"
+    benchbench("run", suite, "--store", store, "--no-report", "--quiet")
+    data = tiny.suite(tmp_path / "data", runtimes=[tiny.faulty("good"), tiny.faulty("new")])
+    grown = tiny.write_suite(tmp_path / "grown.yaml", data)
+    cells = json.loads(benchbench("plan", grown, "--store", store, "--json").stdout)["cells"]
+    assert [cell["state"] for cell in cells] == ["done", "to_do"]
+
+
 def test_plan_measures_and_stores_nothing(suite: Path, tmp_path: Path) -> None:
     benchbench("plan", suite, cwd=tmp_path)
     assert not (tmp_path / ".benchbench").exists()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchbench import plugins
 from benchbench.errors import SuiteError
 from benchbench.plan import Plan, make_plan
 from benchbench.suite.load import load_suite
@@ -136,3 +137,42 @@ def test_limiting_images_takes_the_first_by_id(tmp_path: Path, folder: Path) -> 
     data["datasets"][0]["images"] = 2
     made = plan(tmp_path, data)
     assert made.images[made.cells[0].cell.id] == 2
+
+
+def test_the_versions_of_what_reads_and_scores_are_part_of_the_id(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tiny.suite(folder)
+    (before,) = plan(tmp_path, data).cells
+    assert {"benchbench", "pillow", "numpy", "hotcoco", "bbtest"} <= set(before.cell.versions)
+    real = plugins.installed_version
+    monkeypatch.setattr(
+        plugins, "installed_version", lambda name: "99" if name == "pillow" else real(name)
+    )
+    (after,) = plan(tmp_path, data).cells
+    assert after.cell.id != before.cell.id
+
+
+def test_a_metric_of_another_task_than_the_decoders_is_an_error(
+    tmp_path: Path, folder: Path
+) -> None:
+    data = tiny.suite(folder)
+    data["models"][0]["metric"] = "coco-boxes"
+    with pytest.raises(SuiteError, match="scores detection, but the decoder 'classification'"):
+        plan(tmp_path, data)
+
+
+def test_two_conversions_of_a_kind_are_an_error(tmp_path: Path, folder: Path) -> None:
+    data = tiny.suite(folder, conversions=["bbtest-copy", "bbtest-copy"])
+    with pytest.raises(SuiteError, match="the name 'bbtest-copy' is used twice"):
+        plan(tmp_path, data)
+
+
+def test_the_calibration_split_is_read_only_where_a_cell_needs_it(
+    tmp_path: Path, folder: Path
+) -> None:
+    (folder / "calibration.json").unlink()
+    assert len(plan(tmp_path, tiny.suite(folder)).cells) == 1
+    data = tiny.suite(folder, runtimes=[tiny.faulty("a", precisions="int8")])
+    with pytest.raises(SuiteError, match=r"calibration\.json"):
+        plan(tmp_path, data)

@@ -77,3 +77,11 @@ def test_values_of_settings_are_yaml() -> None:
 def test_the_folder_of_the_suite_is_a_variable() -> None:
     data = resolve(parse("a: ${suite_dir}/m.onnx\n", "/some/where/f.yaml"), {}, {}).data
     assert data == {"a": "/some/where/m.onnx"}
+
+
+def test_a_variable_may_use_the_suites_folder_and_earlier_variables() -> None:
+    text = "variables: {data: '${suite_dir}/d', model: '${data}/m.onnx'}\na: ${model}\n"
+    data = resolve(parse(text, "/some/f.yaml"), {}, {}).data
+    assert data == {"a": "/some/d/m.onnx"}
+    with pytest.raises(SuiteError, match="no variable named 'later'"):
+        resolved([], "variables: {a: '${later}', later: 1}\n")
