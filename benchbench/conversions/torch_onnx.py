@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from benchbench.conversions.quiet import quiet
 from benchbench.errors import ConversionError, MissingDependency, ModelError
 from benchbench.files import plain_tensors_only
 from benchbench.protocols import Packages
+from benchbench.tensors import leaves, output_names
 from benchbench.types import ConversionJob, InputShape, ModelFile, Record, Variant
 
 _LOADING = (
@@ -131,7 +132,7 @@ class TorchOnnx(Record):
     def _compare(self, module: Any, target: Path, job: ConversionJob) -> None:
         run = _evaluator(target)
         example = _example(job.input, job.seed)
-        wanted = [_array(leaf) for _, leaf in _leaves(module(example))]
+        wanted = [_array(leaf) for _, leaf in leaves(module(example))]
         for index, (want, got) in enumerate(zip(wanted, run(example.numpy()), strict=True)):
             self._check_output(index, want, got)
 
@@ -194,7 +195,7 @@ def _flattened(module: Any, example: Any) -> tuple[list[str], Any]:
             self.inner = module
 
         def forward(self, images: Any) -> tuple[Any, ...]:
-            return tuple(leaf for _, leaf in _leaves(self.inner(images)))
+            return tuple(leaf for _, leaf in leaves(self.inner(images)))
 
     try:
         outputs = module(example)
@@ -206,29 +207,7 @@ def _flattened(module: Any, example: Any) -> tuple[list[str], Any]:
     flat = Flat()
     # Not eval(): the module of an exported program refuses to be told.
     flat.training = False
-    return _names(outputs), flat
-
-
-def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield (path, tensor) depth first; a path holds dict keys, field names and positions."""
-    pairs: Iterable[tuple[Any, Any]]
-    if isinstance(value, Mapping):
-        pairs = value.items()
-    elif isinstance(value, tuple | list):
-        pairs = zip(getattr(value, "_fields", range(len(value))), value, strict=True)
-    else:
-        yield path, value
-        return
-    for key, part in pairs:
-        yield from _leaves(part, (*path, str(key)))
-
-
-def _names(outputs: Any) -> list[str]:
-    """Name the outputs by their keys, as ``a.0``; by number where they have none."""
-    return [
-        f"output_{index}" if all(map(str.isdigit, path)) else ".".join(path)
-        for index, (path, _) in enumerate(_leaves(outputs))
-    ]
+    return output_names(outputs), flat
 
 
 def _strip(graph: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -11,8 +12,16 @@ from pydantic import Field
 from benchbench.decoders.nms import nms as survivors
 from benchbench.types import ClassMap, Detections, Geometry, Record, TaskName
 
+Candidates = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
+"""Boxes (n, 4) as x1 y1 x2 y2 in pixels of the input, scores (n,), class indices (n,)."""
 Unit = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(gt=0)]
+
+
+def joined(levels: Iterable[Candidates]) -> Candidates:
+    """Return the candidates of all *levels* (strides) of an image together."""
+    boxes, scores, indices = (np.concatenate(parts) for parts in zip(*levels, strict=True))
+    return boxes, scores, indices
 
 
 class Selection(Record):

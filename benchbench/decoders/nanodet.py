@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from benchbench.decoders.detections import Count, Selection, around, grid
+from benchbench.decoders.detections import Candidates, Count, Selection, around, grid, joined
 from benchbench.decoders.outputs import Outputs
 from benchbench.types import ClassMap, Feed, Geometry, Prediction
-
-Candidates = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
 
 
 class NanoDet(Selection):
@@ -40,19 +38,16 @@ class NanoDet(Selection):
         chosen = Outputs(outputs, self.outputs, expected, images=len(geometries))
         chosen.count(2 * len(self.strides))
         return [
-            self.select(*self._candidates(chosen, row, geometry, classes), geometry, classes)
+            self.select(
+                *joined(
+                    self._level(chosen, level, row, geometry, classes)
+                    for level in range(len(self.strides))
+                ),
+                geometry,
+                classes,
+            )
             for row, geometry in enumerate(geometries)
         ]
-
-    def _candidates(
-        self, outputs: Outputs, row: int, geometry: Geometry, classes: ClassMap
-    ) -> Candidates:
-        levels = [
-            self._level(outputs, level, row, geometry, classes)
-            for level in range(len(self.strides))
-        ]
-        boxes, scores, indices = (np.concatenate(parts) for parts in zip(*levels, strict=True))
-        return boxes, scores, indices
 
     def _level(
         self, outputs: Outputs, level: int, row: int, geometry: Geometry, classes: ClassMap

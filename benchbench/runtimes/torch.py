@@ -6,7 +6,7 @@ import os
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from benchbench.runtimes.contract import (
     unreadable,
 )
 from benchbench.runtimes.onednn import listen, parse
+from benchbench.tensors import leaves, output_names
 from benchbench.types import (
     Feed,
     InputShape,
@@ -122,8 +123,8 @@ class _Session:
     def download(self, handle: Any) -> Feed:
         del handle
         outputs = self._outputs
-        leaves = outputs if self._flat else (leaf for _, leaf in _leaves(outputs))
-        return {name: self._array(leaf) for name, leaf in zip(self._names, leaves, strict=True)}
+        flat = outputs if self._flat else (leaf for _, leaf in leaves(outputs))
+        return {name: self._array(leaf) for name, leaf in zip(self._names, flat, strict=True)}
 
     def try_out(self, model: ModelFile) -> None:
         """Run once: a torch module says what it takes only by failing."""
@@ -135,8 +136,8 @@ class _Session:
                 warnings.simplefilter("ignore")
                 handle = self.upload({"images": array})
             self.run(handle)
-            self._names = _names(self._outputs)
-            self._flat = all(len(path) == 1 for path, _ in _leaves(self._outputs)) and (
+            self._names = output_names(self._outputs)
+            self._flat = all(len(path) == 1 for path, _ in leaves(self._outputs)) and (
                 not isinstance(self._outputs, Mapping)
             )
             self.download(handle)
@@ -244,25 +245,3 @@ def _by_parameters(stored: str) -> str:
     if stored == "float32" and os.environ.get(_MATH, "").upper() in {"BF16", "ANY"}:
         return "bf16"
     return {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}.get(stored, "unknown")
-
-
-def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield (path, tensor) depth first; a path holds dict keys, field names and positions."""
-    pairs: Iterable[tuple[Any, Any]]
-    if isinstance(value, Mapping):
-        pairs = value.items()
-    elif isinstance(value, tuple | list):
-        pairs = zip(getattr(value, "_fields", range(len(value))), value, strict=True)
-    else:
-        yield path, value
-        return
-    for key, part in pairs:
-        yield from _leaves(part, (*path, str(key)))
-
-
-def _names(outputs: Any) -> list[str]:
-    """Name the outputs by their keys, as ``a.0``; by number where they have none."""
-    return [
-        f"output_{index}" if all(map(str.isdigit, path)) else ".".join(path)
-        for index, (path, _) in enumerate(_leaves(outputs))
-    ]
