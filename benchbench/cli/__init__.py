@@ -18,7 +18,7 @@ COMMANDS = {
     "run": "Measure what is missing of a suite, then show the table and write the report.",
     "plan": "Show the cells of a suite, what is done, and what the rest will cost.",
     "show": "Show a run: a table, or one JSON object with --json.",
-    "report": "Write a run's report: HTML, Markdown, JSON, CSV.",
+    "report": "Write a run's report: HTML, Markdown, JSON, CSV, figures.",
     "score": "Compute accuracy again from stored predictions; needs no device.",
     "suites": "List the suites and dataset cards that can be named.",
     "schema": "Print the JSON Schema of a suite, for editors.",

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from benchbench.errors import MissingDependency
 from benchbench.reports import pareto
-from benchbench.reports.drawing import LogScale, latency_scale, scale_of
+from benchbench.reports.drawing import LogScale, scale_of
 from benchbench.reports.grouping import (
     Group,
     Rung,
@@ -58,10 +58,12 @@ _MARKERS = {"circle": "o", "cross": "X", "triangle-up": "^", "square": "s", "dia
 _INK, _MUTED, _LINE, _WARN = "#14181d", "#5f6975", "#e1e5ea", "#865300"
 _FONT = "DejaVu Sans"  # matplotlib brings it: every machine draws the same page
 _LEFT, _TOP, _BOTTOM = 12.0, 216.0, 56.0
-_PIXEL = 0.62
-"""Points a pixel of :mod:`pareto`, whose labels are 11.5 pixels high: 7 pt here."""
+_PIXEL = 0.58
+"""Points a pixel of :mod:`pareto`, so that the boxes it keeps for labels fit 7 pt text."""
 _BY_CLASS = {"miou": "iou", "top1": "recall"}
 """Means whose value by class has another name: a class's share of hits is its recall."""
+_CLASS_NAMES = {"ap": "AP", "map": "AP", "iou": "IoU"}
+_DASHES = (0, (2.4, 1.8))
 _STYLE = {
     "pdf.fonttype": 42,
     "text.parse_math": False,
@@ -145,8 +147,11 @@ class Hand:
     def __init__(self) -> None:
         from matplotlib.font_manager import findfont, get_font
 
+        plain, bold = (
+            set(get_font(findfont(name)).get_charmap()) for name in (_FONT, f"{_FONT}:bold")
+        )
         # TrueType in PDF reaches the basic plane only.
-        self._known = {code for code in get_font(findfont(_FONT)).get_charmap() if code <= 0xFFFF}
+        self._known = {code for code in plain & bold if code <= 0xFFFF}
 
     def safe(self, text: object) -> str:
         """Return *text* on one line; a character that the font lacks becomes a box."""
@@ -182,10 +187,10 @@ def _caption(group: Group, run: RunView) -> str:
     alone = all(any(k.code == "single_process" for k in cell.caveats) for cell in measured)
     told = [
         _images(measured),
-        f"evaluator {short(', '.join(evaluators) or ABSENT, 44)}",
+        f"evaluator {short(', '.join(evaluators) or ABSENT, 26)}",
         _scenario(measured),
         "point estimates" + (", one process" if alone else ""),
-        f"run {short(run.run, 40)}",
+        f"run {short(run.run, 32)}",
     ]
     return " · ".join(told)
 
@@ -237,14 +242,16 @@ class Sheet:
     def legend(self, page: Page, cells: Sequence[CellView], *more: Key) -> None:
         """Write the runtimes of *cells* and *more* keys in a row under the heading."""
         own = {cell.runtime: self.shade(cell) for cell in cells}
-        keys = [Key(short(name, 24), {"marker": "o", "color": own[name]}) for name in own]
+        names = sorted(own, key=self.runtimes.index)
+        keys = [Key(short(name, 24), {"marker": "o", "color": own[name]}) for name in names]
         x = _LEFT + 3
         for key in (*keys, *more):
             text = self.hand.safe(key.text)
             end = x + 7 + self.hand.width(text, 7.5)
-            if end > WIDTH - _LEFT:
+            if end > WIDTH - 2 * _LEFT:
+                page.write(x, 227, "…", size=7.5, va="center_baseline")
                 break
-            page.paper.plot([x], [227], markersize=4.5, linestyle="", **key.mark)
+            page.paper.scatter([x], [227], **({"s": 20, "linewidth": 0.9} | dict(key.mark)))
             page.write(x + 7, 227, text, size=7.5, va="center_baseline")
             x = end + 13
 
@@ -325,6 +332,7 @@ def _tradeoff(sheet: Sheet) -> Iterator[Any]:
     axes = page.axes(48, _BOTTOM, WIDTH - 14, _TOP)
     _log_axis(axes, scale, 9)
     axes.set_ylim(low, high)
+    axes.locator_params(axis="y", nbins=8)
     axes.grid(visible=True)
     axes.set_xlabel("p50 latency, ms (log scale)")
     axes.set_ylabel(sheet.hand.fit(metric_name(sheet.group.primary), 8, 140))
@@ -350,8 +358,8 @@ def _marker(precision: str) -> str:
     return _MARKERS[pareto.SHAPES[precision]]
 
 
-# A collection's dashes would not reach a line's marker: the ring of the legend is a text mark.
-_RINGED = Key("ran otherwise than asked", {"marker": "o", "color": _WARN, "fillstyle": "none"})
+_RING = {"facecolor": "none", "edgecolor": _WARN, "linewidth": 0.9, "linestyle": _DASHES}
+_RINGED = Key("ran otherwise than asked", {"s": 45, **_RING})
 
 
 def _points(sheet: Sheet, axes: Any, frame: pareto.Frame) -> None:
@@ -367,12 +375,24 @@ def _points(sheet: Sheet, axes: Any, frame: pareto.Frame) -> None:
         axes.scatter([x], [y], s=24, marker=_marker(cell.precision), facecolor=face,
                      edgecolor=shade, linewidth=0.9, zorder=3)  # fmt: skip
         if differs(cell):
-            axes.scatter([x], [y], s=105, facecolor="none", edgecolor=_WARN, linewidth=0.9,
-                         linestyle=(0, (2.4, 1.8)), zorder=3)  # fmt: skip
+            axes.scatter([x], [y], s=105, zorder=3, **_RING)
     for cell, x, y, text, strong in pareto.labels(cells, best, frame):
+        room = len(text) * (7.0 if strong else 6.2)  # what pareto kept free, in its pixels
+        start = frame.x.at(x) * frame.width / 100
+        share, side = _anchor(frame.place(cell)[0], start, room)
         size = 7.0 if strong else 6.5
-        line = sheet.hand.fit(text, size, len(text) * (7.0 if strong else 6.2) * _PIXEL)
-        axes.text(x, y, line, size=size, color=sheet.shade(cell), va="center", zorder=4)
+        axes.annotate(
+            sheet.hand.fit(text, size, room * _PIXEL), (x, y), size=size,
+            xytext=(room * share * _PIXEL, 0), textcoords="offset points", zorder=4,
+            color=sheet.shade(cell), ha=side, va="center",
+        )  # fmt: skip
+
+
+def _anchor(point: float, start: float, room: float) -> tuple[float, str]:
+    """Return where in its box a label is tied, as a share of its width: at the end by its point."""
+    if start >= point:
+        return 0.0, "left"
+    return (1.0, "right") if start + room <= point else (0.5, "center")
 
 
 # --- rows --------------------------------------------------------------------------------
@@ -446,51 +466,102 @@ def _numbered(title: str, index: int, count: int) -> str:
 # --- latency -----------------------------------------------------------------------------
 
 
-def _latencies(sheet: Sheet) -> Iterator[Any]:
-    cells = [cell for cell in sheet.group.cells if median_ms(cell) is not None]
-    scale = latency_scale(cells)
-    if scale is None:
-        return
-    pages = _row_pages(cells)
-    note = (
-        "Dot: p50. Box: quartiles. Ticks: p90, p95, p99 as far as the sample supports them; "
-        "lines end at the last one and at its mirror below p50."
-    )
-    for index, rows in enumerate(pages, 1):
-        page = sheet.page(_numbered("Latency", index, len(pages)), note)
-        sheet.legend(page, [row.cell for row in rows if row.cell])
-        _names(sheet, page, rows, 132)
-        axes = _row_axes(page, rows, 150, WIDTH - 90)
-        _log_axis(axes, scale, 7)
-        axes.set_xlabel("latency, ms (log scale)")
-        for at, row in enumerate(rows):
-            if row.cell and row.cell.latency:
-                _strip(axes, at + 0.5, row.cell.latency, sheet.shade(row.cell))
-        _figures(page, rows)
-        yield page.figure
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """What a latency pass supports, in milliseconds."""
+
+    median: float
+    marks: Mapping[str, float]
+    """The percentiles beyond the median that the run publishes."""
+    span: tuple[float, float] | None
+    """The outermost of them, and its mirror below the median; no sample beyond is drawn."""
+    quartiles: tuple[float, float] | None
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Everything that is drawn."""
+        return (self.median, *self.marks.values(), *(self.span or ()), *(self.quartiles or ()))
+
+    def over(self, unit: float) -> Strip:
+        """Return the strip in units of *unit* milliseconds."""
+
+        def both(pair: tuple[float, float] | None) -> tuple[float, float] | None:
+            return pair and (pair[0] / unit, pair[1] / unit)
+
+        marks = {name: value / unit for name, value in self.marks.items()}
+        return Strip(self.median / unit, marks, both(self.span), both(self.quartiles))
 
 
-def _strip(axes: Any, y: float, latency: LatencyView, shade: str) -> None:
-    marks = _published(latency)
-    found = latency.quantiles_ms
-    whole = len(found) >= 5 and all(finite(value) is not None for value in found)
-    outer = max((int(name[1:]) for name in marks), default=50)
-    if whole and outer > 50:
-        last = len(found) - 1
-        ends = (found[round(last * (1 - outer / 100))], marks[f"p{outer}"])
-        axes.plot(ends, [y, y], color=shade, lw=0.9, solid_capstyle="butt")
-        quarter, upper = (found[round(last * share)] for share in (0.25, 0.75))
-        axes.barh([y], [upper - quarter], left=[quarter], height=0.42, color=shade, alpha=0.35,
-                  linewidth=0)  # fmt: skip
-    for value in marks.values():
-        axes.plot([value, value], [y - 0.21, y + 0.21], color=shade, lw=0.9)
-    axes.plot([latency.p50_ms], [y], marker="o", markersize=3.2, color=shade, linestyle="")
+def strip(latency: LatencyView, median: float) -> Strip:
+    """Return what may be drawn of *latency* around its *median* (ms).
+
+    A withheld percentile is not drawn, nor is anything further out than the last published one.
+    """
+    marks, found = _published(latency), latency.quantiles_ms
+    if len(found) < 5 or not marks or any(finite(value) is None for value in found):
+        return Strip(median, marks, None, None)
+    outer, last = max(int(name[1:]) for name in marks), len(found) - 1
+    mirror, low, high = (found[round(last * s)] for s in (1 - outer / 100, 0.25, 0.75))
+    return Strip(median, marks, (mirror, marks[f"p{outer}"]), (low, high))
 
 
 def _published(latency: LatencyView) -> dict[str, float]:
     """Return the percentiles beyond the median that the run publishes."""
     found = {name: finite(getattr(latency, f"{name}_ms")) for name in PERCENTILES[1:]}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _latencies(sheet: Sheet) -> Iterator[Any]:
+    timed = [(cell, median_ms(cell)) for cell in sheet.group.cells]
+    strips = {c.id: strip(c.latency, m) for c, m in timed if c.latency and m is not None}
+    cells = [cell for cell, _ in timed if cell.id in strips]
+    whole = scale_of([value for found in strips.values() for value in found.values])
+    own = scale_of([v for found in strips.values() for v in found.over(found.median).values])
+    if whole is None or own is None:
+        return
+    pages = _row_pages(cells)
+    note = (
+        "Dot: p50. Box: quartiles. Ticks: p90, p95, p99 where the sample supports them; "
+        "lines end at the last tick and its mirror."
+    )
+    for index, rows in enumerate(pages, 1):
+        page = sheet.page(_numbered("Latency", index, len(pages)), note)
+        sheet.legend(page, [row.cell for row in rows if row.cell])
+        _names(sheet, page, rows, 132)
+        left = _row_axes(page, rows, 150, 254)
+        right = _row_axes(page, rows, 268, WIDTH - 90)
+        _log_axis(left, whole, 4)
+        _own_axis(right, own)
+        left.set_xlabel("latency, ms (log scale)")
+        for at, row in enumerate(rows):
+            if row.cell:
+                found, shade = strips[row.cell.id], sheet.shade(row.cell)
+                _strip(left, at + 0.5, found, shade)
+                _strip(right, at + 0.5, found.over(found.median), shade)
+        _figures(page, rows)
+        yield page.figure
+
+
+def _own_axis(axes: Any, scale: LogScale) -> None:
+    """Scale the axis of latency over its own median: a long tail must not hide the others."""
+    if scale.high > 4:
+        _log_axis(axes, scale, 4)
+        axes.set_xlabel("latency / own p50 (log scale)")
+        return
+    axes.set_xlim(scale.low, scale.high)
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel("latency / own p50")
+
+
+def _strip(axes: Any, y: float, found: Strip, shade: str) -> None:
+    if found.span:
+        axes.plot(found.span, [y, y], color=shade, lw=0.8, solid_capstyle="butt", zorder=2)
+    if found.quartiles:
+        low, high = found.quartiles
+        axes.barh([y], [high - low], left=[low], height=0.5, color=shade, alpha=0.4, linewidth=0)
+    for value in found.marks.values():
+        axes.plot([value, value], [y - 0.2, y + 0.2], color=shade, lw=0.8, zorder=2)
+    axes.scatter([found.median], [y], s=6, color=shade, linewidth=0, zorder=3)
 
 
 def _figures(page: Page, rows: Sequence[Row]) -> None:
@@ -568,12 +639,13 @@ def _bar(sheet: Sheet, axes: Any, at: int, rung: Rung, told: tuple[float | None,
     shade, off = sheet.shade(rung.cell), _off(rung)
     end = value or 0.0
     axes.barh([at + 0.5], [end], height=0.52, facecolor="white" if off else shade,
-              edgecolor=shade, linewidth=0.8, linestyle=(0, (2.4, 1.8)) if off else "-",
+              edgecolor=shade, linewidth=0.8, linestyle=_DASHES if off else "-",
               zorder=3)  # fmt: skip
     side = -1 if end < 0 else 1
     axes.annotate(text, (end, at + 0.5), xytext=(3 * side, 0), textcoords="offset points",
                   size=7, ha="right" if end < 0 else "left", va="center_baseline", zorder=5,
-                  color=_INK if value is not None else _MUTED)  # fmt: skip
+                  color=_INK if value is not None else _MUTED,
+                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # fmt: skip
 
 
 # --- classes -----------------------------------------------------------------------------
@@ -616,16 +688,22 @@ def _lane(cell: CellView) -> str:
     return f"{cell.runtime} {cell.device}"
 
 
+def _class_name(metric: str) -> str:
+    return _CLASS_NAMES.get(metric.lower(), metric_name(metric))
+
+
 def _class_page(sheet: Sheet, dots: Dots) -> Any:
-    metric = metric_name(dots.metric)
+    metric = _class_name(dots.metric)
     note = "A line joins fp32 and int8 of one runtime. The axis need not start at 0."
     if any(finite(v) is None for cell in dots.cells for v in cell.per_class[dots.metric].values()):
         note += " A class without a dot has no value."
     page = sheet.page(sheet.hand.fit(f"{metric} by class · {dots.cells[0].model}", 9.5, 230), note)
-    keys = (
-        Key("fp32", {"marker": "o", "color": _MUTED, "markerfacecolor": "white"}),
-        Key("int8", {"marker": "D", "color": _MUTED}),
-    )
+    marks = {
+        "fp32": {"marker": "o", "facecolor": "white", "edgecolor": _MUTED},
+        "int8": {"marker": "D", "color": _MUTED},
+    }
+    kinds = {cell.precision for cell in dots.cells}
+    keys = [Key(name, mark) for name, mark in marks.items() if name in kinds]
     sheet.legend(page, dots.cells, *keys)
     columns = 1 if len(dots.names) <= 14 else 2
     rows = math.ceil(len(dots.names) / columns)
@@ -645,7 +723,7 @@ def _class_column(
     label = min(wide * 0.36, 110.0)
     axes = page.axes(left + label + 6, _TOP - pitch * rows, left + wide, _TOP)
     axes.set(xlim=dots.limits, ylim=(rows, 0), yticks=[])
-    axes.set_xlabel(sheet.hand.fit(metric_name(dots.metric), 8, 120))
+    axes.set_xlabel(sheet.hand.fit(_class_name(dots.metric), 8, 120))
     axes.locator_params(axis="x", nbins=6)
     axes.spines["left"].set_visible(False)
     axes.grid(visible=True, axis="x")
@@ -655,18 +733,20 @@ def _class_column(
         page.write(left + label, _TOP - pitch * (at + 0.5), text, size=size, ha="right",
                    va="center_baseline")  # fmt: skip
         for index, lane in enumerate(dots.lanes):
-            cells = [cell for cell in dots.cells if _lane(cell) == lane]
-            _dumbbell(sheet, axes, at + (index + 1) / (len(dots.lanes) + 1), cells,
-                      [finite(cell.per_class[dots.metric].get(name)) for cell in cells])  # fmt: skip
+            y = at + (index + 1) / (len(dots.lanes) + 1)
+            known = [
+                (cell, value)
+                for cell in dots.cells
+                if _lane(cell) == lane
+                and (value := finite(cell.per_class[dots.metric].get(name))) is not None
+            ]
+            _dumbbell(sheet, axes, y, known)
 
 
-def _dumbbell(
-    sheet: Sheet, axes: Any, y: float, cells: Sequence[CellView], values: Sequence[float | None]
-) -> None:
-    known = [(cell, value) for cell, value in zip(cells, values, strict=True) if value is not None]
+def _dumbbell(sheet: Sheet, axes: Any, y: float, known: Sequence[tuple[CellView, float]]) -> None:
     if not known:
         return
-    shade = sheet.shade(cells[0])
+    shade = sheet.shade(known[0][0])
     ends = [value for _, value in known]
     axes.plot([min(ends), max(ends)], [y, y], color=shade, lw=0.7, zorder=2)
     for cell, value in known:

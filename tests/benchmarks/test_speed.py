@@ -35,13 +35,18 @@ def wall_s(arguments: list[str]) -> float:
     return time.perf_counter() - start
 
 
+def assert_below(benchmark: Any, limit_s: float) -> None:
+    """Hold the fastest round to *limit_s*; where benchmarks are disabled nothing was timed."""
+    assert benchmark.stats is None or benchmark.stats.stats.min < limit_s
+
+
 def test_help(benchmark: Any) -> None:
     """Under 0.2 s; a bare interpreter in the same run for comparison."""
     benchmark.pedantic(lambda: wall_s(["--help"]), rounds=ROUNDS, warmup_rounds=1)
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", ""], check=True)
     benchmark.extra_info["bare_python_s"] = round(time.perf_counter() - start, 3)
-    assert benchmark.stats.stats.min < 0.2
+    assert_below(benchmark, 0.2)
 
 
 @pytest.mark.usefixtures("plugins_path")
@@ -61,7 +66,7 @@ def test_plan_of_a_thousand_cells(benchmark: Any, tmp_path: Path) -> None:
         return len(make_plan(load_suite(str(path)), tmp_path / "cache").cells)
 
     assert benchmark.pedantic(plan, rounds=3, warmup_rounds=1) == 1000
-    assert benchmark.stats.stats.min < 2
+    assert_below(benchmark, 2)
     benchmark.extra_info["command_s"] = round(wall_s(["plan", str(path), "--json"]), 2)
 
 
@@ -74,7 +79,7 @@ def test_a_finished_suite_again(benchmark: Any, tmp_path: Path) -> None:
     arguments = ["run", str(path), "--store", str(tmp_path / "store"), "--no-report"]
     wall_s(arguments)
     benchmark.pedantic(lambda: wall_s(arguments), rounds=ROUNDS)
-    assert benchmark.stats.stats.min < 3
+    assert_below(benchmark, 3)
 
 
 @pytest.mark.usefixtures("plugins_path")
@@ -91,7 +96,7 @@ def test_overhead_of_a_cell(benchmark: Any, tmp_path: Path) -> None:
         return cell.wall_s
 
     benchmark.pedantic(again, rounds=ROUNDS)
-    assert benchmark.stats.stats.min < 1
+    assert_below(benchmark, 1)
 
 
 class Nothing:
@@ -178,10 +183,14 @@ def test_reading_and_decoding_overlap_inference(benchmark: Any) -> None:
     inference = spent(session.run(None) for _ in IMAGES)
     rest = spent((pixels(image), boxes(None, [1])) for image in IMAGES)
 
+    taken = []
+
     def whole() -> None:
+        start = time.perf_counter()
         accuracy.predict(session, IMAGES, 1, pixels, boxes, lambda *_: None)
+        taken.append(time.perf_counter() - start)
 
     benchmark.pedantic(whole, rounds=3)
-    ratio = benchmark.stats.stats.min / max(inference, rest)
+    ratio = min(taken) / max(inference, rest)
     benchmark.extra_info["wall_over_larger"] = round(ratio, 3)
     assert ratio < 1.15
