@@ -19,7 +19,7 @@ from benchbench.errors import MissingDependency
     "formats",
     multiple=True,
     metavar="NAME",
-    help="html, markdown, json, csv, figures, or a plug-in's; repeatable.  [default: all installed]",
+    help="html, markdown, json, csv, figures or a plug-in; repeatable.  [default: all installed]",
 )
 @click.option(
     "--out",
