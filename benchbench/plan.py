@@ -221,7 +221,7 @@ class _Planner:
             spec=spec,
             start=route.start,
             chain=chain,
-            protocol=self._protocol(at, metric),
+            protocol=self._protocol(at, metric, source, data),
             versions=versions["cell"],
         )
         self.images[cell.id] = len(data.split.images)
@@ -530,7 +530,9 @@ class _Planner:
             "versions": {**versions["cell"], **versions["source"]},
         }
 
-    def _protocol(self, at: _Combination, metric: Any) -> dict[str, Any]:
+    def _protocol(
+        self, at: _Combination, metric: Any, source: dict[str, Any], data: _Data
+    ) -> dict[str, Any]:
         key = ("protocol", id(at.model), id(metric))
         if key not in self._dumps:
             self._dumps[key] = {
@@ -540,6 +542,13 @@ class _Planner:
         suite = self.loaded.suite
         return {
             **self._dumps[key],
+            "dataset": {
+                "name": at.dataset.name,
+                "split": at.dataset.split,
+                "images": len(data.split.images),
+                "content_sha256": data.contents.digest,
+            },
+            "model": {"kind": at.model.source.kind, **source["fingerprint"]},
             "latency": {"scenario": "single stream"} | self._model_dump(suite.measure.latency)
             if suite.measure.latency
             else {},

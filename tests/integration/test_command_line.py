@@ -72,6 +72,9 @@ def test_show_json_is_one_object_with_the_documented_keys(suite: Path, tmp_path:
     assert set(good["latency"]) == LATENCY_KEYS
     assert (good["status"], bad["status"]) == ("measured", "failed")
     assert good["metrics"]["top1"] == 0.75
+    assert len(good["protocol"]["dataset"]["content_sha256"]) == 64
+    assert good["protocol"]["dataset"]["images"] == 4
+    assert good["protocol"]["model"] == {"kind": "bbtest-inline", "label": "a"}
     assert bad["metrics"] == {}
     assert bad["latency"] is None
     assert bad["failure"]["code"] == "signal"
