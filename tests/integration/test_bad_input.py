@@ -46,7 +46,7 @@ class Done:
     out: str
     err: str
 
-    def told(self, *parts: str) -> None:
+    def check_told(self, *parts: str) -> None:
         """Check the words, that there is a hint, and that nobody sees a traceback."""
         said = self.out + self.err
         for part in (*parts, " hint: "):
@@ -54,15 +54,15 @@ class Done:
         assert "Traceback" not in said, said
         assert "should not happen" not in said, said
 
-    def refused(self, *parts: str) -> None:
+    def check_refused(self, *parts: str) -> None:
         """Check that nothing ran."""
         assert self.code == 2, self.out + self.err
-        self.told(*parts)
+        self.check_told(*parts)
 
-    def failed(self, *parts: str) -> None:
+    def check_failed(self, *parts: str) -> None:
         """Check that a cell failed."""
         assert self.code == 3, self.out + self.err
-        self.told(*parts)
+        self.check_told(*parts)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def test_a_wrong_entry_names_the_annotation_file_the_entry_and_the_value(
     bench: Bench, edit: Edit, item: str
 ) -> None:
     path = bench.edit(edit)
-    bench.run().refused(f"{bench.root / 'suite.yaml'}:", f"{path}: {item}")
+    bench.run().check_refused(f"{bench.root / 'suite.yaml'}:", f"{path}: {item}")
     assert not list((bench.store / "runs").glob("*"))
 
 
@@ -190,7 +190,7 @@ def for_task(bench: Bench, decoder: str, **truth: Any) -> dict[str, Any]:
 def test_a_wrong_box_names_its_annotation(bench: Bench, bbox: Any, shown: str) -> None:
     suite = for_task(bench, "boxes-scores-labels", bbox=[1, 1, 3, 3])
     path = bench.edit(put("annotations", 1, bbox=bbox))
-    bench.run(suite).refused(f"{path}: annotations[1] (id 2): ", shown)
+    bench.run(suite).check_refused(f"{path}: annotations[1] (id 2): ", shown)
 
 
 def test_boxes_of_size_zero_are_kept_and_counted(bench: Bench) -> None:
@@ -230,7 +230,7 @@ def test_a_hostile_mask_is_refused_before_anything_runs(
 ) -> None:
     suite = for_task(bench, "semantic", segmentation=WHOLE)
     path = bench.edit(put("annotations", 1, segmentation=segmentation))
-    bench.run(suite).refused(f"{path}: annotations[1] (id 2): ", shown)
+    bench.run(suite).check_refused(f"{path}: annotations[1] (id 2): ", shown)
 
 
 def brackets(count: int) -> bytes:
@@ -255,7 +255,7 @@ def test_a_broken_annotation_file_is_named_with_what_is_wrong(
 ) -> None:
     path = bench.data / "validation.json"
     path.write_bytes(body)
-    bench.run().refused(str(path), message)
+    bench.run().check_refused(str(path), message)
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "fifo", "link to nothing"])
@@ -265,7 +265,7 @@ def test_an_annotation_path_that_is_no_file_is_named_and_nothing_hangs(
     path = bench.data / "validation.json"
     path.unlink()
     replace(path, kind)
-    bench.run().refused(f"{path}: ")
+    bench.run().check_refused(f"{path}: ")
 
 
 def replace(path: Path, kind: str) -> None:
@@ -282,14 +282,14 @@ def replace(path: Path, kind: str) -> None:
 
 def test_an_image_without_its_one_label_fails_the_cell_and_is_named(bench: Bench) -> None:
     bench.edit(lambda document: document["annotations"].pop(1))
-    bench.run().failed("image 2 (2.png) has 0 annotations")
+    bench.run().check_failed("image 2 (2.png) has 0 annotations")
 
 
 def test_a_dataset_that_many_cells_share_is_complained_of_once(bench: Bench) -> None:
     path = bench.edit(put("annotations", 0, category_id=77))
     runtimes = [tiny.faulty(name) for name in "abc"]
     done = bench.run(tiny.suite(bench.data, runtimes=runtimes))
-    done.refused(str(path))
+    done.check_refused(str(path))
     assert done.err.count("category_id") == 1
 
 
@@ -301,7 +301,7 @@ def test_an_image_that_is_no_file_is_named_before_anything_runs(bench: Bench, ki
     path = bench.data / "validation" / "2.png"
     path.unlink()
     replace(path, kind)
-    bench.run().refused(
+    bench.run().check_refused(
         str(bench.data / "validation.json"), f"1 of 4 image files are not in {path.parent}: 2.png"
     )
 
@@ -310,7 +310,7 @@ def test_an_image_that_is_a_link_out_of_the_folder_is_refused(bench: Bench) -> N
     path = bench.data / "validation" / "2.png"
     path.rename(bench.root / "2.png")
     path.symlink_to(bench.root / "2.png")
-    bench.run().refused("image 2: '2.png' is a link that leads out of")
+    bench.run().check_refused("image 2: '2.png' is a link that leads out of")
 
 
 def png(width: int, height: int) -> bytes:
@@ -352,7 +352,7 @@ def test_a_bad_image_fails_its_cell_by_name_and_the_other_dataset_is_measured(
     suite = two_datasets(bench)
     path = bench.data / "validation" / "2.png"
     path.write_bytes(spoil(path.read_bytes()))
-    bench.run(suite).failed(str(path), message)
+    bench.run(suite).check_failed(str(path), message)
     cells = bench.cells()
     failure = cells["m bbtest-faulty tiny"].failure
     assert failure
@@ -368,7 +368,7 @@ def test_a_bad_calibration_image_fails_only_the_cell_that_calibrates(bench: Benc
         runtimes=[tiny.faulty("int8", precisions=["int8"]), tiny.faulty("fp32")],
         conversions=[{"kind": "bbtest-copy"}],
     )
-    bench.run(suite).failed(str(path), "cannot decode image 6", "bbtest-copy")
+    bench.run(suite).check_failed(str(path), "cannot decode image 6", "bbtest-copy")
     assert bench.cells()["m fp32 tiny"].status == "measured"
 
 
@@ -427,14 +427,16 @@ def test_a_truncated_onnx_file_is_named_before_anything_runs(bench: Bench, cut: 
     onnx_model(path)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * cut)])
-    bench.run(with_file(bench, path, "onnxruntime")).refused(str(path))
+    bench.run(with_file(bench, path, "onnxruntime")).check_refused(str(path))
 
 
 def test_an_onnx_file_with_a_wrong_graph_fails_its_cell_by_name(bench: Bench) -> None:
     path = bench.root / "model.onnx"
     onnx_model(path)
     path.write_bytes(path.read_bytes().replace(b"MatMul", b"MatMux"))
-    bench.run(with_file(bench, path, "onnxruntime")).failed(str(path), "ONNX Runtime cannot load")
+    bench.run(with_file(bench, path, "onnxruntime")).check_failed(
+        str(path), "ONNX Runtime cannot load"
+    )
     check_beside(bench)
 
 
@@ -447,7 +449,9 @@ def test_external_data_outside_the_models_folder_is_refused(bench: Bench, locati
     weights.data_location = 1
     weights.external_data.add(key="location", value=location)
     path.write_bytes(model.SerializeToString())
-    bench.run(with_file(bench, path, "onnxruntime")).refused(f"{path}: external data '{location}'")
+    bench.run(with_file(bench, path, "onnxruntime")).check_refused(
+        f"{path}: external data '{location}'"
+    )
 
 
 def test_onnx_graphs_nested_without_end_are_refused(bench: Bench) -> None:
@@ -462,14 +466,14 @@ def test_onnx_graphs_nested_without_end_are_refused(bench: Bench) -> None:
         body = field(1, field(5, field(6, body)))
     path = bench.root / "model.onnx"
     path.write_bytes(field(7, body))
-    bench.run(with_file(bench, path, "onnxruntime")).refused(str(path))
+    bench.run(with_file(bench, path, "onnxruntime")).check_refused(str(path))
 
 
 def test_a_model_that_takes_another_size_fails_its_cell_with_both_sizes(bench: Bench) -> None:
     path = bench.root / "model.onnx"
     onnx_model(path, shape=(1, 3, 16, 16))
     done = bench.run(with_file(bench, path, "onnxruntime"))
-    done.failed(str(path), "[1, 3, 16, 16]", "[1, 3, 8, 8]")
+    done.check_failed(str(path), "[1, 3, 16, 16]", "[1, 3, 8, 8]")
     check_beside(bench)
 
 
@@ -492,7 +496,7 @@ def test_a_decoder_that_does_not_fit_says_what_it_expected_and_what_it_found(
     onnx_model(path, width=width)
     suite = with_file(bench, path, "onnxruntime", decoder=decoder)
     suite["datasets"][0]["calibration"] = None
-    bench.run(suite).failed(message, "; expected ", "; found scores (1, ")
+    bench.run(suite).check_failed(message, "; expected ", "; found scores (1, ")
     check_beside(bench)
 
 
@@ -537,7 +541,7 @@ def test_a_torch_file_that_is_a_pickle_bomb_does_not_go_off(bench: Bench, kind: 
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr("sound/data/constants/opaque_obj_0", bomb)
     done = bench.run(with_file(bench, path, "torch"))
-    done.told(str(path))
+    done.check_told(str(path))
     assert not mark.exists()
     assert done.code == (2 if kind in {"pickle", "pt2 constant"} else 3)
     if done.code == 3:
@@ -551,7 +555,7 @@ def test_a_truncated_torch_file_is_named(bench: Bench, cut: int) -> None:
 
     path = save_torchscript(bench.root / "model.pt")
     path.write_bytes(path.read_bytes()[:-cut])
-    bench.run(with_file(bench, path, "torch")).refused(str(path), "truncated")
+    bench.run(with_file(bench, path, "torch")).check_refused(str(path), "truncated")
 
 
 def test_an_archive_whose_directory_is_damaged_is_named(bench: Bench) -> None:
@@ -559,7 +563,7 @@ def test_an_archive_whose_directory_is_damaged_is_named(bench: Bench) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/constants.pkl", b"x" * 100)
     path.write_bytes(path.read_bytes().replace(b"PK\x01\x02", b"PK\xff\xff"))
-    bench.run(with_file(bench, path, "torch")).refused(str(path))
+    bench.run(with_file(bench, path, "torch")).check_refused(str(path))
 
 
 @pytest.mark.parametrize("kind", ["truncated", "keys", "shapes", "bomb", "text"])
@@ -590,7 +594,7 @@ def test_weights_that_do_not_fit_are_named_and_never_executed(bench: Bench, kind
         "kwargs": {"in_features": 3, "out_features": 2},
         "weights": str(path),
     }
-    bench.run(suite).failed(str(path))
+    bench.run(suite).check_failed(str(path))
     assert not mark.exists()
     check_beside(bench)
 
@@ -605,7 +609,7 @@ def test_weights_that_do_not_fit_are_named_and_never_executed(bench: Bench, kind
 )
 def test_a_model_path_that_leads_nowhere_is_named(bench: Bench, path: str, message: str) -> None:
     (bench.root / "model.exe").write_text("MZ")
-    bench.run(with_file(bench, bench.root / path, "onnxruntime")).refused(message)
+    bench.run(with_file(bench, bench.root / path, "onnxruntime")).check_refused(message)
 
 
 # --- workers -----------------------------------------------------------------------------
@@ -717,18 +721,18 @@ def test_a_setting_that_is_not_text_is_refused_from_a_real_command_line(bench: B
 def test_a_store_whose_path_is_not_text_is_refused(bench: Bench) -> None:
     path = tiny.write_suite(bench.root / "suite.yaml", tiny.suite(bench.data))
     done = own_process("run", path, "--store", f"{bench.root}/\udcff", "--no-report")
-    done.refused("not text in UTF-8")
+    done.check_refused("not text in UTF-8")
 
 
 @pytest.mark.parametrize("name", ["x" * 10_000, "x" * 10_000 + ".yaml"])
 def test_a_suite_name_of_ten_thousand_characters_is_no_suite(bench: Bench, name: str) -> None:
-    bench.command("run", name, "--store", bench.store).refused("no suite")
+    bench.command("run", name, "--store", bench.store).check_refused("no suite")
 
 
 @pytest.mark.parametrize("card", ["x" * 10_000, "x" * 10_000 + ".yaml", "../absent.yaml"])
 def test_a_dataset_card_that_is_not_there_is_told(bench: Bench, card: str) -> None:
     suite = tiny.suite(bench.data, datasets=[{"name": "d", "card": card}])
-    bench.run(suite).refused("no dataset card", "suite.yaml:")
+    bench.run(suite).check_refused("no dataset card", "suite.yaml:")
 
 
 def test_a_very_long_timeout_is_no_error(bench: Bench) -> None:
@@ -843,7 +847,7 @@ def test_a_damaged_file_of_the_store_is_named_with_a_way_out(
     path = only(ran, pattern)
     path.write_bytes(body)
     for command in ("show", "report"):
-        ran.command(command, "latest", "--store", ran.store).refused(str(path))
+        ran.command(command, "latest", "--store", ran.store).check_refused(str(path))
 
 
 @pytest.mark.parametrize("pattern", DAMAGES)
@@ -859,7 +863,7 @@ def test_a_damaged_result_can_be_deleted_and_only_its_cell_runs_again(bench: Ben
     before = bench.cells()
     path = only(bench, f"runs/*/cells/{before['m one tiny'].id}.json")
     truncate(path)
-    bench.run(suite).refused(str(path), "delete it")
+    bench.run(suite).check_refused(str(path), "delete it")
     path.unlink()
     assert bench.run(suite).code == 0
     after = bench.cells()
@@ -880,7 +884,7 @@ def test_a_damaged_array_is_named_and_the_same_command_measures_only_its_cell_ag
         path.unlink()
     else:
         path.write_bytes(b"PK\x03\x04 not what was stored")
-    bench.command("show", "latest", "--store", bench.store).refused(
+    bench.command("show", "latest", "--store", bench.store).check_refused(
         str(path), "run the suite again"
     )
     assert bench.run(suite).code == 0
@@ -893,7 +897,7 @@ def test_score_refuses_predictions_that_are_not_what_was_stored(ran: Bench) -> N
     result = json.loads(only(ran, "runs/*/cells/*.json").read_text())
     path = only(ran, f"runs/*/{result['arrays']['predictions']['path']}")
     path.write_bytes(b"junk")
-    ran.command("score", "latest", "--store", ran.store).refused(str(path), "SHA-256 differs")
+    ran.command("score", "latest", "--store", ran.store).check_refused(str(path), "SHA-256 differs")
 
 
 @pytest.mark.parametrize(
@@ -915,7 +919,7 @@ def test_an_array_path_that_leaves_the_run_is_refused_and_nothing_is_copied(ran:
     result = json.loads(path.read_text())
     result["arrays"]["samples"]["path"] = "../../../../etc/passwd"
     path.write_text(json.dumps(result))
-    ran.command("show", "latest", "--store", ran.store).refused("leaves the run")
+    ran.command("show", "latest", "--store", ran.store).check_refused("leaves the run")
     grown = tiny.suite(ran.data, runtimes=[{"kind": "bbtest-faulty"}, tiny.faulty("new")])
     assert ran.run(grown).code == 0
 
@@ -924,7 +928,7 @@ def test_what_a_newer_version_wrote_is_not_touched(ran: Bench) -> None:
     path = only(ran, "runs/*/cells/*.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_number": 99}))
     before = path.read_bytes()
-    ran.run().refused(str(path), "format 99", "pip install --upgrade")
+    ran.run().check_refused(str(path), "format 99", "pip install --upgrade")
     assert path.read_bytes() == before
 
 
@@ -967,13 +971,13 @@ def mounted(bench: Bench, options: str, fill: str = "true") -> Done:
 
 
 def test_a_read_only_cache_costs_only_the_cells_that_need_an_artifact(bench: Bench) -> None:
-    mounted(bench, "ro").failed("read-only", "BENCHBENCH_CACHE", str(bench.root / "cache"))
+    mounted(bench, "ro").check_failed("read-only", "BENCHBENCH_CACHE", str(bench.root / "cache"))
     assert bench.cells()["m fp32 tiny"].status == "measured"
 
 
 def test_a_full_cache_costs_only_the_cells_that_need_an_artifact(bench: Bench) -> None:
     full = f"head -c 1000000 /dev/zero > {bench.root / 'cache'}/zeros 2> /dev/null"
-    mounted(bench, "size=64k", full).failed("the disk is full", str(bench.root / "cache"))
+    mounted(bench, "size=64k", full).check_failed("the disk is full", str(bench.root / "cache"))
     assert bench.cells()["m fp32 tiny"].status == "measured"
 
 
@@ -983,7 +987,7 @@ def test_a_cache_that_is_a_file_is_told(bench: Bench, monkeypatch: pytest.Monkey
     done = bench.command(
         "run", calibrating(bench), "--store", bench.store, "--no-report", "--quiet"
     )
-    done.failed("a file stands where a folder is needed", "BENCHBENCH_CACHE")
+    done.check_failed("a file stands where a folder is needed", "BENCHBENCH_CACHE")
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"x": 5}', b'{"x": [1]}'])
