@@ -15,13 +15,13 @@ class Route:
     """Where a chain starts and which conversions it takes, in order."""
 
     start: Variant
-    steps: tuple[tuple[Any, Variant], ...] = ()
-    """(conversion plug-in, variant that it reads)."""
+    steps: tuple[tuple[Any, Variant, Variant], ...] = ()
+    """(conversion plug-in, variant that it reads, variant that it writes)."""
 
     @property
     def end(self) -> Variant:
         """The variant that the runtime gets."""
-        return self.steps[-1][0].target if self.steps else self.start
+        return self.steps[-1][2] if self.steps else self.start
 
 
 def find_route(
@@ -41,8 +41,10 @@ def find_route(
             found.append(route)
             continue
         for conversion in conversions:
-            if route.end in conversion.sources and conversion.target not in seen:
-                seen.add(conversion.target)
-                queue.append(Route(route.start, (*route.steps, (conversion, route.end))))
+            for target in conversion.targets(route.end):
+                if target not in seen:
+                    seen.add(target)
+                    step = (conversion, route.end, target)
+                    queue.append(Route(route.start, (*route.steps, step)))
     ranked = sorted(found, key=lambda r: (len(r.steps), wanted.index(r.end)))
     return ranked[0] if ranked else None

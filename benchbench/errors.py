@@ -14,6 +14,7 @@
     ├── MissingDependency      exit 2   an optional package is not installed
     ├── PluginError            exit 2   no such plug-in, or it cannot be loaded
     ├── PlacementError         exit 2   asked for one device or precision, got another
+    ├── CompiledOnly           exit 2   built and checked; nothing here can run it
     ├── PredictionError        exit 2   predictions that cannot be scored
     └── StoreError             exit 2   the results store cannot be read or written
 
@@ -127,6 +128,20 @@ class PlacementError(BenchbenchError):
     """The work ran elsewhere, or in another precision, than asked."""
 
     code = "placement"
+
+
+class CompiledOnly(BenchbenchError):
+    """The artifact is built and its precision checked, but nothing here can run it.
+
+    Raised by a runtime's ``open``; the cell becomes ``compiled``: no figures, and no failure.
+    *placement* is a :class:`benchbench.types.Placement` with the evidence ``compiled_only``.
+    """
+
+    code = "compiled_only"
+
+    def __init__(self, message: str, placement: object, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.placement = placement
 
 
 class PredictionError(BenchbenchError):

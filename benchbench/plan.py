@@ -6,6 +6,7 @@ options, versions. Folders do not enter, so data that moved costs nothing.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -17,6 +18,7 @@ from benchbench.chains import Route, find_route
 from benchbench.classes import class_map
 from benchbench.contents import Contents, HashCache, check_disjoint, contents, drawn, limited
 from benchbench.errors import BenchbenchError, MissingDependency, SuiteError
+from benchbench.protocols import Bound
 from benchbench.store import PlannedCell
 from benchbench.suite.document import Trail
 from benchbench.suite.load import LoadedSuite
@@ -90,6 +92,15 @@ class _Combination:
 def runtime_name(runtime: Any) -> str:
     """Return a runtime entry's label."""
     return str(runtime.name or runtime.kind)
+
+
+def precisions(runtime: Any, device: str) -> list[Precision]:
+    """Return the precisions that *runtime* runs on *device* with its options."""
+    found = []
+    for precision in PRECISIONS:
+        with contextlib.suppress(BenchbenchError):
+            found += [precision] if runtime.accepts(precision, device) else []
+    return found
 
 
 def make_plan(loaded: LoadedSuite, cache: Path) -> Plan:
@@ -202,7 +213,7 @@ class _Planner:
         source = self._source(at.model, model_trail)
         route = self._route(at, source["variants"])
         data = self._dataset(at.dataset, task)
-        calibrated = any(conversion.calibrates for conversion, _ in route.steps)
+        calibrated = any(conversion.calibrates for conversion, _, _ in route.steps)
         metric = self._metric(at.model, task, model_trail)
         spec = self._spec(at, data, metric, calibrated=calibrated)
         missing, versions = self._installed(at, route, metric)
@@ -236,13 +247,15 @@ class _Planner:
                 at.trail,
                 f"it knows: {', '.join(patterns)}",
             )
-        wanted = runtime.accepts(at.precision)
+        try:
+            wanted = runtime.accepts(at.precision, at.device)
+        except BenchbenchError as error:
+            raise self.loaded.error(error.message, (*at.trail, "precisions"), error.hint) from None
         if not wanted:
-            known = [p for p in PRECISIONS if runtime.accepts(p)]
             raise self.loaded.error(
-                f"the runtime '{label}' has no {at.precision}",
+                f"the runtime '{label}' has no {at.precision} on {at.device}",
                 (*at.trail, "precisions"),
-                f"it has: {', '.join(known)}",
+                f"it has: {', '.join(precisions(runtime, at.device))}",
             )
         route = find_route(offered, wanted, self._all_conversions())
         if route is None:
@@ -438,7 +451,7 @@ class _Planner:
         failure: Failure | None = None
         parts = [("cell", p) for p in (at.runtime, at.model.decoder, metric, at.model.input)]
         parts += [("source", at.model.source)] if route.start.format == "torch-module" else []
-        parts += [("steps", conversion) for conversion, _ in route.steps]
+        parts += [("steps", conversion) for conversion, _, _ in route.steps]
         source_versions: dict[str, str] = {}
         for where, plugin in parts:
             try:
@@ -480,11 +493,15 @@ class _Planner:
         """Return the steps with their cache keys, each depending on the one before."""
         above = digest([source["fingerprint"], route.start.model_dump(), versions["source"]])
         steps = []
-        for (conversion, reads), installed in zip(route.steps, versions["steps"], strict=True):
+        for (conversion, reads, writes), installed in zip(
+            route.steps, versions["steps"], strict=True
+        ):
             options = self._dump("conversions", conversion)
             parts: dict[str, Any] = {
                 "above": above,
                 "conversion": options,
+                "target": str(writes),
+                "chip": _chip(conversion, at.device),
                 "versions": installed,
                 "input": [list(at.model.input.shape(at.batch)), at.model.input.dtype],
             }
@@ -497,7 +514,7 @@ class _Planner:
                 Step(
                     conversion=options,
                     source=reads,
-                    target=conversion.target,
+                    target=writes,
                     key=above,
                     calibrated=conversion.calibrates,
                 )
@@ -554,6 +571,10 @@ class _Planner:
             else {},
             "threads": at.runtime.threads or suite.threads,
         }
+
+
+def _chip(conversion: Any, device: str) -> dict[str, str]:
+    return dict(conversion.chip(device)) if isinstance(conversion, Bound) else {}
 
 
 def _matches(rule: Any, at: _Combination) -> bool:

@@ -20,6 +20,7 @@ from benchbench.types import (
     DatasetSplit,
     Event,
     Feed,
+    Finding,
     Geometry,
     Job,
     ModelFile,
@@ -65,13 +66,25 @@ class Conversion(Protocol):
 
     packages: ClassVar[Packages]
     extra: ClassVar[str]
-    sources: ClassVar[tuple[Variant, ...]]
-    target: ClassVar[Variant]
     calibrates: ClassVar[bool]
     """True if ``job.feeds`` is needed."""
 
+    def targets(self, source: Variant) -> Sequence[Variant]:
+        """Return what can be made of *source*; empty if nothing."""
+
     def convert(self, model: ModelFile, job: ConversionJob) -> Path:
-        """Write the artifact into ``job.folder``; return its main file (inside that folder)."""
+        """Write ``job.target`` into ``job.folder``; return its main file (inside that folder)."""
+
+
+@runtime_checkable
+class Bound(Protocol):
+    """A conversion whose artifact depends on the machine that it is made for."""
+
+    def chip(self, device: str) -> Mapping[str, str]:
+        """Return what the artifact depends on beside options and versions, cheaply.
+
+        For example the compute capability of *device*. It becomes a part of the artifact's key.
+        """
 
 
 class Session(Protocol):
@@ -102,14 +115,43 @@ class Runtime(Protocol):
     packages: ClassVar[Packages]
     extra: ClassVar[str]
 
-    def accepts(self, precision: Precision) -> Sequence[Variant]:
-        """Return the variants that can be run at *precision*, best first; empty if none."""
+    def accepts(self, precision: Precision, device: str) -> Sequence[Variant]:
+        """Return the variants that *device* can run at *precision*, best first; empty if none.
+
+        May raise :class:`~benchbench.errors.PlacementError` whose hint says which option makes it
+        possible.
+        """
 
     def known_devices(self) -> Sequence[str]:
         """Return patterns of device names that this runtime knows, e.g. ``cpu``, ``cuda:*``."""
 
     def open(self, model: ModelFile, request: Request) -> AbstractContextManager[Session]:
         """Load *model* for *request*."""
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A runtime whose devices may be absent."""
+
+    def absent(self, device: str) -> str | None:
+        """Return why *device* cannot be used here, None if it can; cheap, no heavy library.
+
+        Its cells are then ``not run``, with this reason. A runtime that can at least build and
+        check a model for an absent device returns None, and raises
+        :class:`~benchbench.errors.CompiledOnly` from ``open``.
+        """
+
+
+@runtime_checkable
+class Checkup(Protocol):
+    """A runtime that can say what is wrong with its installation."""
+
+    def checkup(self) -> Sequence[Finding]:
+        """Look at the installed library and its devices; may import it, must not raise.
+
+        ``benchbench doctor`` calls it in a process of its own. A finding of level ``ok`` tells a
+        version or a device.
+        """
 
 
 @runtime_checkable

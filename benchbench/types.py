@@ -20,9 +20,11 @@ from pydantic import BaseModel, ConfigDict
 RESULT_SCHEMA = 1
 """Number of the stored result format; raise it with a migration in :mod:`benchbench.store`."""
 
-Precision = Literal["fp32", "tf32", "bf16", "fp16", "int8"]
+Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "int8-dynamic"]
+"""``int8-dynamic``: int8 weights, activations quantized while running, without calibration."""
 TaskName = Literal["detection", "semantic-segmentation", "classification"]
-Status = Literal["measured", "failed", "not_run"]
+Status = Literal["measured", "compiled", "failed", "not_run"]
+"""``compiled``: built and checked, but nothing here can run it."""
 Evidence = Literal["measured", "proxy", "compiled_only", "not_run"]
 
 Feed = Mapping[str, NDArray[Any]]
@@ -58,9 +60,11 @@ class Variant(Record):
     format: str
     """``onnx``, ``torch-module``, ``torchscript``, ``pt2``, ``openvino-ir``, …"""
     precision: Precision = "fp32"
+    target: str = ""
+    """Whom a quantized file is written for where that matters: ``cpu``, ``tensorrt``."""
 
     def __str__(self) -> str:
-        return f"{self.format} {self.precision}"
+        return f"{self.format} {self.precision}" + (f" for {self.target}" if self.target else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,12 @@ class Request:
     device: str
     threads: int
     input: InputShape
+    cache: Path | None = None
+    """A folder of the runtime's own, kept between cells: compiled kernels, timing caches."""
+
+
+def _forget(name: str, value: Any) -> None:
+    """Record nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,26 @@ class ConversionJob:
     """Returns a fresh iterator over NCHW/NHWC arrays of one image each (batch 1)."""
     seed: int = 0
     log: Callable[[str], None] = print
+    target: Variant | None = None
+    """Which of the conversion's targets to write; None where it has but one."""
+    device: str = "cpu"
+    threads: int = 1
+    cache: Path | None = None
+    """A folder of the conversion's own, kept between builds: timing caches."""
+    record: Callable[[str, Any], None] = _forget
+    """Keeps a JSON-able fact with the artifact: ``record("calibration", {...})``."""
+
+
+class Share(Record):
+    """A share, 0..1, counted in nodes and weighed by time; None where it is not known."""
+
+    nodes: float | None = None
+    time: float | None = None
+
+    @property
+    def best(self) -> float | None:
+        """The share of time where a profile gave it, else of nodes."""
+        return self.nodes if self.time is None else self.time
 
 
 class Placement(Record):
@@ -117,16 +147,58 @@ class Placement(Record):
     device: str
     requested_precision: Precision
     precision: str
-    """Effective precision of convolutions and matrix products, by share of work."""
+    """Effective precision of convolutions and products: the one that nine tenths of the work
+    are done in, ``mixed`` where none is, ``unknown`` without evidence."""
     threads: int
+    affinity: tuple[int, ...] = ()
+    """Logical CPUs that the process may use."""
     coverage: dict[str, float] = {}
-    """Share of convolution and matrix work by precision or provider, 0..1."""
+    """Share of convolution and matrix work by effective precision, 0..1."""
+    on_device: Share = Share()
+    """Share of all nodes on the requested provider and device."""
+    in_precision: Share = Share()
+    """Share of convolutions and products in the requested precision."""
     evidence: Evidence = "measured"
     source: str
     """Where the evidence comes from, e.g. ``onnxruntime profile``."""
     copies_inside_run: bool = False
     """True if the runtime moves inputs or outputs inside ``run``."""
     details: dict[str, str] = {}
+
+
+class OutputError(Record):
+    """How far one output tensor is from its reference, over all compared images."""
+
+    name: str
+    max_abs: float
+    mean_abs: float
+    max_sigma: float | None
+    """``max_abs`` over the reference's standard deviation; None for a constant output."""
+    cosine: float | None
+    """Cosine similarity; None where one of the two is zero throughout."""
+    snr_db: float | None
+    """10 log10(power of the reference / power of the error); None where they are equal."""
+
+
+class Parity(Record):
+    """The measured artifact against its fp32 source, on real images."""
+
+    reference: str
+    """What it is compared with: variant, runtime and version."""
+    images: int
+    outputs: tuple[OutputError, ...] = ()
+    agreement: dict[str, float] = {}
+    """Agreement of the decoded predictions, 0..1: ``matched``, ``iou``, ``pixels``, ``top1`` …"""
+    reason: str | None = None
+    """Why there is no comparison, where there is none."""
+
+
+class Finding(Record):
+    """What a check of the installation found."""
+
+    level: Literal["ok", "warning", "error"]
+    message: str
+    hint: str | None = None
 
 
 # --- datasets ----------------------------------------------------------------------------
@@ -331,6 +403,17 @@ class Step(Record):
     calibrated: bool = False
 
 
+class Reference(Record):
+    """The fp32 outputs that a cell's artifact is compared with."""
+
+    key: str
+    """Digest of all that the outputs depend on: their address in the cache."""
+    start: Variant
+    runtime: dict[str, Any]
+    """The runtime plug-in's kind and options."""
+    images: int
+
+
 class ArrayRef(Record):
     """A stored array file, relative to the run's folder, with its SHA-256."""
 
@@ -356,6 +439,7 @@ class Cell(Record):
     start: Variant
     """The variant of the model's source that the chain begins with."""
     chain: tuple[Step, ...] = ()
+    reference: Reference | None = None
     protocol: dict[str, Any] = {}
     versions: dict[str, str] = {}
 
@@ -375,6 +459,10 @@ class ArtifactInfo(Record):
     sha256: str
     bytes: int
     chain: tuple[str, ...] = ()
+    build_s: dict[str, float] = {}
+    """Conversion → seconds that it took when it was built."""
+    facts: dict[str, Any] = {}
+    """What the conversions recorded: calibration, versions, chip."""
 
 
 class Result(Record):
@@ -391,6 +479,7 @@ class Result(Record):
     stages_s: dict[str, float] = {}
     placement: Placement | None = None
     artifact: ArtifactInfo | None = None
+    parity: Parity | None = None
     arrays: dict[str, ArrayRef] = {}
     scores: Scores | None = None
     memory: dict[str, int] = {}
@@ -406,7 +495,7 @@ class Result(Record):
 class Job(Record):
     """What a worker process is told to do."""
 
-    kind: Literal["build", "measure"]
+    kind: Literal["build", "reference", "measure", "checkup"]
     cell: Cell
     step: int | None = None
     """For a build: which step of the chain."""

@@ -12,6 +12,7 @@ from benchbench.types import (
     Caveat,
     DatasetCard,
     Failure,
+    Parity,
     Placement,
     Precision,
     Record,
@@ -61,6 +62,7 @@ class CellView(Record):
     task: TaskName
     status: Status
     metrics: dict[str, float | None] = {}
+    """Accuracy by name, and ``coverage.precision`` and ``coverage.device``: fractions of 1."""
     primary: str | None = None
     """Name of the metric to plot, a key of ``metrics``."""
     per_class: dict[str, dict[str, float | None]] = {}
@@ -70,6 +72,10 @@ class CellView(Record):
     counts: dict[str, int] = {}
     latency: LatencyView | None = None
     placement: Placement | None = None
+    admitted: tuple[str, ...] = ()
+    """What ran otherwise than asked and was admitted by name: ``precision``, ``provider``,
+    ``device``. Such a row is drawn differently everywhere."""
+    parity: Parity | None = None
     artifact: ArtifactInfo | None = None
     memory: dict[str, int] = {}
     caveats: tuple[Caveat, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -27,8 +27,6 @@ class OnnxInt8(Record):
 
     packages: ClassVar[Packages] = (("onnxruntime", "onnxruntime-gpu"), ("onnx",))
     extra: ClassVar[str] = "ort"
-    sources: ClassVar[tuple[Variant, ...]] = (Variant(format="onnx"),)
-    target: ClassVar[Variant] = Variant(format="onnx", precision="int8")
     calibrates: ClassVar[bool] = True
 
     method: Literal["minmax", "entropy", "percentile"] = "minmax"
@@ -41,6 +39,11 @@ class OnnxInt8(Record):
     """Leave what follows the output convolutions (activations, Concat) in float."""
     exclude: tuple[str, ...] = ()
     """Globs of node names to leave in float."""
+
+    def targets(self, source: Variant) -> Sequence[Variant]:
+        """Return int8 onnx for a CPU, of fp32 onnx."""
+        made = Variant(format="onnx", precision="int8", target="cpu")
+        return (made,) if source == Variant(format="onnx") else ()
 
     def convert(self, model: ModelFile, job: ConversionJob) -> Path:
         """Write ``model.onnx``; raise ConversionError, or CalibrationError without images."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -25,11 +25,6 @@ class OpenVinoInt8(Record):
 
     packages: ClassVar[Packages] = (("openvino",), ("nncf",))
     extra: ClassVar[str] = "openvino"
-    sources: ClassVar[tuple[Variant, ...]] = (
-        Variant(format="onnx"),
-        Variant(format="openvino-ir"),
-    )
-    target: ClassVar[Variant] = Variant(format="openvino-ir", precision="int8")
     calibrates: ClassVar[bool] = True
 
     preset: Literal["mixed", "performance"] = "mixed"
@@ -38,6 +33,11 @@ class OpenVinoInt8(Record):
     """Correct the biases from statistics alone; False is slower and somewhat more accurate."""
     exclude: tuple[str, ...] = ()
     """Globs of node names to leave in float."""
+
+    def targets(self, source: Variant) -> Sequence[Variant]:
+        """Return int8 IR, of fp32 onnx or IR."""
+        readable = source in {Variant(format="onnx"), Variant(format="openvino-ir")}
+        return (Variant(format="openvino-ir", precision="int8"),) if readable else ()
 
     def convert(self, model: ModelFile, job: ConversionJob) -> Path:
         """Write ``model.xml``; raise ConversionError, or CalibrationError without images."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,11 +42,6 @@ class TorchOnnx(Record):
 
     packages: ClassVar[Packages] = (("torch",), ("onnx",), ("onnxscript",))
     extra: ClassVar[str] = "torch"
-    sources: ClassVar[tuple[Variant, ...]] = (
-        Variant(format="torch-module"),
-        Variant(format="pt2"),
-    )
-    target: ClassVar[Variant] = Variant(format="onnx")
     calibrates: ClassVar[bool] = False
 
     opset: int = Field(20, ge=18)
@@ -57,6 +52,11 @@ class TorchOnnx(Record):
     """Compare the export with the module on random input; a difference is an error."""
     tolerance: float = Field(1e-3, gt=0)
     """Largest difference admitted beside rounding, as a share of the output's deviation."""
+
+    def targets(self, source: Variant) -> Sequence[Variant]:
+        """Return onnx for a module or an exported program."""
+        readable = source in {Variant(format="torch-module"), Variant(format="pt2")}
+        return (Variant(format="onnx"),) if readable else ()
 
     def convert(self, model: ModelFile, job: ConversionJob) -> Path:
         """Write ``model.onnx``; raise ConversionError if it cannot be exported or is wrong."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchbench.errors import ModelError, PlacementError
-from benchbench.types import InputShape, ModelFile, TensorSpec
+from benchbench.types import InputShape, ModelFile, Share, TensorSpec
 
 Work = tuple[str, float]
 """Precision and weight (a time, in any unit) of one convolution or matrix product."""
 
+MOST = 0.9
+"""Share of the work in one precision from which on the model is said to run in it."""
 PROBE_RUNS = 3
 """Untimed runs that evidence is taken from; each operation counts with its fastest."""
 
@@ -75,9 +78,28 @@ def shares(work: Iterable[Work]) -> dict[str, float]:
     return {name: round(weight / total, 4) for name, weight in ranked} if total else {}
 
 
+def share_in(work: Sequence[Work], precision: str, *, timed: bool) -> Share:
+    """Return the share of *work* in *precision*; of time too, where the weights are times."""
+    if not work:
+        return Share()
+    nodes = sum(name == precision for name, _ in work) / len(work)
+    return Share(nodes=round(nodes, 4), time=shares(work).get(precision, 0.0) if timed else None)
+
+
+def cpus() -> tuple[int, ...]:
+    """Return the logical CPUs that this process may use."""
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
 def dominant(coverage: dict[str, float]) -> str:
-    """Return the precision with the largest share, ``unknown`` where there is no evidence."""
+    """Return the name with the largest share, ``unknown`` where there is no evidence."""
     return max(coverage, key=coverage.__getitem__) if coverage else "unknown"
+
+
+def effective(coverage: dict[str, float]) -> str:
+    """Return the precision of nine tenths of the work, ``mixed`` if of none, or ``unknown``."""
+    name = dominant(coverage)
+    return name if coverage.get(name, 1.0) >= MOST else "mixed"
 
 
 def _words(spec: TensorSpec) -> str:

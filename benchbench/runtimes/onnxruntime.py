@@ -69,9 +69,11 @@ class OnnxRuntime(Record):
     optimization: Literal["none", "basic", "extended", "all"] = "all"
     """Graph optimizations made at loading."""
 
-    def accepts(self, precision: Precision) -> Sequence[Variant]:
+    def accepts(self, precision: Precision, device: str) -> Sequence[Variant]:  # noqa: ARG002
         """Return onnx at fp32 or int8: the CPU provider computes fp16 files in fp32."""
-        return (Variant(format="onnx", precision=precision),) if precision in _RUNS else ()
+        if precision == "int8":
+            return (_INT8, _INT8.model_copy(update={"target": ""}))
+        return (Variant(format="onnx"),) if precision == "fp32" else ()
 
     def known_devices(self) -> Sequence[str]:
         """Return ``cpu``."""
@@ -91,7 +93,7 @@ class OnnxRuntime(Record):
         yield _Session(session, specs, make, request)
 
 
-_RUNS = ("fp32", "int8")
+_INT8 = Variant(format="onnx", precision="int8", target="cpu")
 
 
 class _Maker:

@@ -70,12 +70,14 @@ class OpenVino(Record):
     packages: ClassVar[Packages] = (("openvino",),)
     extra: ClassVar[str] = "openvino"
 
-    def accepts(self, precision: Precision) -> Sequence[Variant]:
+    def accepts(self, precision: Precision, device: str) -> Sequence[Variant]:  # noqa: ARG002
         """Return IR, then onnx: fp32 files for fp32, bf16 and fp16, int8 files for int8."""
         if precision not in _HINTS:
             return ()
         stored: Precision = "int8" if precision == "int8" else "fp32"
-        return tuple(Variant(format=name, precision=stored) for name in _FORMATS)
+        found = tuple(Variant(format=name, precision=stored) for name in _FORMATS)
+        quantized = Variant(format="onnx", precision="int8", target="cpu")
+        return (*found, quantized) if stored == "int8" else found
 
     def known_devices(self) -> Sequence[str]:
         """Return ``cpu``."""

@@ -61,7 +61,7 @@ class Torch(Record):
     channels_last: bool = True
     """Keep images and weights as NHWC in memory: as fast or faster on CPUs, twice in bf16."""
 
-    def accepts(self, precision: Precision) -> Sequence[Variant]:
+    def accepts(self, precision: Precision, device: str) -> Sequence[Variant]:  # noqa: ARG002
         """Return every torch format at fp32, for fp32 and (cast when opened) bf16."""
         if precision not in _RUNS:
             return ()

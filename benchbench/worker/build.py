@@ -20,6 +20,7 @@ def build(job: Job, reporter: Any) -> None:
     conversion = plugins.build("conversions", step.conversion)
     folder = make_folder(job.folder / "artifact")
     log: list[str] = []
+    recorded: dict[str, Any] = {}
     calibration = None
     if step.calibrated:
         split = calibration_split(job.cell, job.cache)
@@ -35,6 +36,11 @@ def build(job: Job, reporter: Any) -> None:
             feeds=calibration,
             seed=(job.cell.spec["calibration"] or {}).get("seed", 0),
             log=log.append,
+            target=step.target,
+            device=job.cell.device,
+            threads=job.cell.spec["threads"],
+            cache=make_folder(job.cache / "conversions" / str(step.conversion["kind"])),
+            record=recorded.__setitem__,
         ),
     )
     facts = {
@@ -43,6 +49,7 @@ def build(job: Job, reporter: Any) -> None:
         "source": step.source.model_dump(),
         "target": step.target.model_dump(),
         "seconds": time.perf_counter() - started,
+        "recorded": recorded,
         "log": "\n".join(log)[-20_000:],
     }
     write_json(job.folder / "result.json", {"main": str(main.relative_to(folder)), "facts": facts})

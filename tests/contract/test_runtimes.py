@@ -115,7 +115,7 @@ def image(seed: int = 5) -> Any:
 @pytest.mark.parametrize(("name", "form", "precision"), CASES)
 def test_what_is_opened_was_announced_by_accepts(name, form, precision, models):
     stored = models.of(form, precision).variant
-    assert stored in RUNTIMES[name].accepts(precision)
+    assert stored in RUNTIMES[name].accepts(precision, "cpu")
 
 
 @pytest.mark.parametrize(("name", "form", "precision"), CASES)
@@ -234,7 +234,7 @@ def test_an_unknown_device_is_an_error_that_lists_the_known(name, models):
 
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_a_precision_that_cannot_be_run_has_no_variants(name):
-    assert RUNTIMES[name].accepts("tf32") == ()
+    assert RUNTIMES[name].accepts("tf32", "cpu") == ()
 
 
 def test_torch_names_nested_outputs_by_their_keys():

@@ -16,6 +16,9 @@ class Step:
     sources: tuple[Variant, ...]
     target: Variant
 
+    def targets(self, source: Variant) -> tuple[Variant, ...]:
+        return (self.target,) if source in self.sources else ()
+
 
 def v(name: str) -> Variant:
     return Variant(format=name)
@@ -33,14 +36,14 @@ def test_what_is_offered_and_wanted_needs_no_step() -> None:
 def test_a_direct_step_beats_a_detour() -> None:
     route = find_route([v("a")], [v("c")], [AB, BC, AC])
     assert route is not None
-    assert [step for step, _ in route.steps] == [AC]
+    assert [step for step, _, _ in route.steps] == [AC]
 
 
 def test_steps_join_where_there_is_no_direct_one() -> None:
     route = find_route([v("a")], [v("c")], [AB, BC])
     assert route is not None
-    assert [step for step, _ in route.steps] == [AB, BC]
-    assert [reads for _, reads in route.steps] == [v("a"), v("b")]
+    assert [step for step, _, _ in route.steps] == [AB, BC]
+    assert [reads for _, reads, _ in route.steps] == [v("a"), v("b")]
     assert route.end == v("c")
 
 
@@ -69,8 +72,9 @@ def test_a_route_is_a_chain_of_given_steps_and_never_visits_a_variant_twice(
     assert route.start in offered
     assert route.end == wanted
     here = route.start
-    for step, reads in route.steps:
+    for step, reads, writes in route.steps:
         assert reads == here
         assert here in step.sources
-        here = step.target
+        assert writes == step.target
+        here = writes
     assert len(route.steps) < 6

@@ -54,11 +54,12 @@ class Copy(Record):
 
     packages: ClassVar[Packages] = ()
     extra: ClassVar[str] = ""
-    sources: ClassVar[tuple[Variant, ...]] = (RAW,)
-    target: ClassVar[Variant] = INT8
     calibrates: ClassVar[bool] = True
     fault: Fault = "none"
     count_file: str = ""
+
+    def targets(self, source: Variant) -> Sequence[Variant]:
+        return (INT8,) if source == RAW else ()
 
     def convert(self, model: ModelFile, job: ConversionJob) -> Path:
         commit(self.fault)
@@ -83,7 +84,7 @@ class Faulty(Record):
     effective: Precision | None = None
     slow_s: float = 0.0
 
-    def accepts(self, precision: Precision) -> Sequence[Variant]:
+    def accepts(self, precision: Precision, device: str) -> Sequence[Variant]:
         return {"fp32": (RAW,), "int8": (INT8,)}.get(precision, ())
 
     def known_devices(self) -> Sequence[str]:
