@@ -14,7 +14,7 @@ from benchbench.columns import unpack_predictions
 from benchbench.contents import HashCache, contents, limited
 from benchbench.errors import DatasetError, MissingDependency, StoreError, UsageError
 from benchbench.files import make_folder, user_cache, write_atomic
-from benchbench.forecast import Forecast, forecast
+from benchbench.forecast import DONE, Forecast, forecast
 from benchbench.measure import environment
 from benchbench.plan import Plan, make_plan
 from benchbench.running import Interrupts, Runner, StopAtOnce, Watcher
@@ -162,7 +162,7 @@ def _adopt(where: Store, current: Run, made: Plan, key: str) -> None:
 def _adopt_one(others: list[Run], current: Run, planned: PlannedCell, key: str) -> None:
     for other in others:
         result = _readable(other, planned.cell.id)
-        if result and result.status == "measured" and result.environment == key:
+        if result and result.status in DONE and result.environment == key:
             current.adopt(other, result)
             return
 

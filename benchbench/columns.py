@@ -25,7 +25,7 @@ def pack_predictions(predictions: Mapping[int, Prediction], task: TaskName) -> b
         arrays = [np.asarray(getattr(predictions[i], field.name)) for i in ids]
         columns[field.name] = np.concatenate([a.ravel() for a in arrays]) if arrays else np.zeros(0)
         columns[f"{field.name}.shape"] = np.array([a.shape for a in arrays], np.int64)
-    return _save(columns)
+    return save_arrays(columns)
 
 
 def unpack_predictions(data: bytes, task: TaskName) -> dict[int, Prediction]:
@@ -48,7 +48,7 @@ def _split(flat: NDArray[Any], shapes: NDArray[np.int64]) -> list[NDArray[Any]]:
 
 def pack_samples(samples: Samples) -> bytes:
     """Return *samples* as the bytes of a compressed ``.npz``."""
-    return _save({f.name: getattr(samples, f.name) for f in dataclasses.fields(Samples)})
+    return save_arrays({f.name: getattr(samples, f.name) for f in dataclasses.fields(Samples)})
 
 
 def unpack_samples(data: bytes) -> Samples:
@@ -57,7 +57,8 @@ def unpack_samples(data: bytes) -> Samples:
         return Samples(**{f.name: file[f.name] for f in dataclasses.fields(Samples)})
 
 
-def _save(columns: Mapping[str, NDArray[Any]]) -> bytes:
+def save_arrays(columns: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return *columns* as the bytes of a compressed ``.npz``."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **columns)
     return buffer.getvalue()

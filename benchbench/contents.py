@@ -12,6 +12,7 @@ import numpy as np
 
 from benchbench.errors import CalibrationError, ImageError, StoreError
 from benchbench.files import make_folder, sha256_file, write_json
+from benchbench.likeness import PrintCache, lookalikes
 from benchbench.types import DatasetSplit, Image, digest
 
 
@@ -119,6 +120,25 @@ def check_disjoint(
         _leak(calibration, evaluation, pairs, "have the same image id", by_id=True)
 
 
+def check_unlike(
+    calibration: DatasetSplit,
+    calibration_contents: Contents,
+    evaluation: DatasetSplit,
+    evaluation_contents: Contents,
+    prints: PrintCache,
+) -> None:
+    """Raise CalibrationError if a calibration image looks like one of the evaluation split."""
+    pairs = lookalikes(
+        calibration.images,
+        prints.prints(calibration.images, calibration_contents.hashes),
+        evaluation.images,
+        prints.prints(evaluation.images, evaluation_contents.hashes),
+    )
+    if pairs:
+        named = [(ours.file_name, theirs.file_name) for ours, theirs in pairs]
+        _leak(calibration, evaluation, named, "look the same", alike=True)
+
+
 def _leak(
     calibration: DatasetSplit,
     evaluation: DatasetSplit,
@@ -126,11 +146,14 @@ def _leak(
     how: str,
     *,
     by_id: bool = False,
+    alike: bool = False,
 ) -> None:
     shown = "; ".join(f"{ours} = {theirs}" for ours, theirs in pairs[:3])
     hint = "calibrate on images that are not evaluated"
     if by_id:
         hint += "; if ids restart in each split, say 'ids: per-split' in the dataset"
+    if alike:
+        hint += ", or say 'near_duplicates: allow' under 'calibration' if they are not the same"
     raise CalibrationError(
         f"{len(pairs)} of {len(calibration.images)} images of the calibration split "
         f"'{calibration.split}' and of the evaluation split '{evaluation.split}' of "

@@ -18,6 +18,7 @@ State = Literal["done", "failed", "to do", "not run"]
 
 BUILD_S = {True: 20.0, False: 15.0}
 """Guessed seconds of a build, by whether it calibrates."""
+DONE = ("measured", "compiled")
 START_S = 3.0
 IMAGE_S = 0.03
 IMAGE_BYTES = {"detection": 4_000, "semantic-segmentation": 6_000, "classification": 100}
@@ -91,13 +92,13 @@ class _History:
             with contextlib.suppress(StoreError):  # a damaged run only makes a worse guess
                 for result in other.results():
                     self._earlier.setdefault(_likeness(result.cell), result.wall_s)
-                    if result.status == "measured" and result.environment == environment:
+                    if result.status in DONE and result.environment == environment:
                         self._measured.add(result.cell.id)
 
     def state(self, planned: PlannedCell) -> State:
         """Return whether the cell is done, failed, to do, or cannot run here."""
         result: Result | None = self._run.result(planned.cell.id) if self._run else None
-        if planned.cell.id in self._measured or (result and result.status == "measured"):
+        if planned.cell.id in self._measured or (result and result.status in DONE):
             return "done"
         if planned.not_run:
             return "not run"

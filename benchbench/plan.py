@@ -7,6 +7,7 @@ options, versions. Folders do not enter, so data that moved costs nothing.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -16,9 +17,19 @@ from typing import Any, get_args
 from benchbench import plugins
 from benchbench.chains import Route, find_route
 from benchbench.classes import class_map
-from benchbench.contents import Contents, HashCache, check_disjoint, contents, drawn, limited
+from benchbench.contents import (
+    Contents,
+    HashCache,
+    check_disjoint,
+    check_unlike,
+    contents,
+    drawn,
+    limited,
+)
 from benchbench.errors import BenchbenchError, MissingDependency, SuiteError
-from benchbench.protocols import Bound
+from benchbench.likeness import PrintCache
+from benchbench.measure.cpus import one_each, physical_cores
+from benchbench.protocols import Bound, Probing
 from benchbench.store import PlannedCell
 from benchbench.suite.document import Trail
 from benchbench.suite.load import LoadedSuite
@@ -30,6 +41,7 @@ from benchbench.types import (
     DatasetSplit,
     Failure,
     Precision,
+    Reference,
     Step,
     Variant,
     digest,
@@ -38,6 +50,11 @@ from benchbench.types import (
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 BASE = ("benchbench", "hotcoco", "numpy", "pillow")
 """Packages whose version every result depends on: they read images and compute scores."""
+PARITY_IMAGES = 8
+"""How many images of the evaluation split an artifact is compared with its source on."""
+_MEASURED = ("accuracy", "latency", "parity")
+REFERENCE_DEVICE = "cpu"
+"""Where sources are run to compare artifacts with: fp32 means fp32 there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +109,10 @@ class _Combination:
 def runtime_name(runtime: Any) -> str:
     """Return a runtime entry's label."""
     return str(runtime.name or runtime.kind)
+
+
+def _builtin_first(family: str) -> list[str]:
+    return sorted(plugins.names(family), key=lambda name: not plugins.is_builtin(family, name))
 
 
 def precisions(runtime: Any, device: str) -> list[Precision]:
@@ -218,7 +239,9 @@ class _Planner:
         spec = self._spec(at, data, metric, calibrated=calibrated)
         missing, versions = self._installed(at, route, metric)
         chain = self._chain(at, route, source, data, spec, versions)
+        reference = self._reference(at, route, source, data, versions)
         identity = self._identity(at, spec, source, data, chain, versions)
+        identity["reference"] = reference.key if reference else None
         cell = Cell(
             id=digest(identity)[:16],
             model=at.model.name,
@@ -232,6 +255,7 @@ class _Planner:
             spec=spec,
             start=route.start,
             chain=chain,
+            reference=reference,
             protocol=self._protocol(at, metric, source, data),
             versions=versions["cell"],
         )
@@ -382,6 +406,8 @@ class _Planner:
         found = self._contents(plugin, split, task)
         unique = getattr(plugin, "ids", "global") == "global"
         check_disjoint(split, found, data.split, data.contents, global_ids=unique)
+        if settings.near_duplicates == "refuse":
+            check_unlike(split, found, data.split, data.contents, PrintCache(self.cache))
         return split, found
 
     # --- identity ------------------------------------------------------------------------
@@ -404,7 +430,8 @@ class _Planner:
             "metric": self._dump("metrics", metric),
             "classes": classes,
             "runtime": self._dump("runtimes", at.runtime),
-            "threads": at.runtime.threads or suite.threads,
+            "threads": self._threads(at),
+            "affinity": self._affinity(),
             "admit": {k: list(v) for k, v in at.runtime.admit.items()},
             "dataset": self._dump("datasets", data.plugin),
             "dataset_name": at.dataset.name,
@@ -468,7 +495,7 @@ class _Planner:
             else:
                 found["cell"] |= versions
         found["source"] = source_versions
-        return failure, found
+        return failure or _missing_device(at), found
 
     def _versions_of(self, plugin: Any) -> dict[str, str]:
         if id(plugin) not in self._versions:
@@ -521,6 +548,51 @@ class _Planner:
             )
         return tuple(steps)
 
+    def _reference(
+        self,
+        at: _Combination,
+        route: Route,
+        source: dict[str, Any],
+        data: _Data,
+        versions: dict[str, Any],
+    ) -> Reference | None:
+        """Return the fp32 outputs to compare with: the source's own, run in its own runtime."""
+        key = ("reference", at.model.name, at.dataset.name)
+        if key not in self._dumps:
+            self._dumps[key] = self._find_reference(source["variants"])
+        found = self._dumps[key]
+        if found is None or not self.loaded.suite.measure.parity:
+            return None
+        start, runtime, installed = found
+        if at.runtime.kind == runtime["kind"] and at.precision == "fp32" and route.end == start:
+            return None  # it is the source itself
+        parts = [
+            source["fingerprint"],
+            str(start),
+            runtime,
+            installed,
+            versions["source"],
+            self._model_dump(at.model.input),
+            data.contents.digest,
+            at.dataset.images,
+            at.batch,
+            PARITY_IMAGES,
+        ]
+        images = min(PARITY_IMAGES, len(data.split.images))
+        return Reference(key=digest(parts), start=start, runtime=runtime, images=images)
+
+    def _find_reference(
+        self, offered: Sequence[Variant]
+    ) -> tuple[Variant, dict[str, Any], dict[str, str]] | None:
+        """Return (variant, runtime, versions): the first fp32 variant that can be run here."""
+        for start in (variant for variant in offered if variant.precision == "fp32"):
+            for name in _builtin_first("runtimes"):
+                with contextlib.suppress(BenchbenchError):
+                    runtime = plugins.build("runtimes", {"kind": name})
+                    if start in runtime.accepts("fp32", REFERENCE_DEVICE):
+                        return start, self._dump("runtimes", runtime), self._versions_of(runtime)
+        return None
+
     def _identity(
         self,
         at: _Combination,
@@ -530,7 +602,7 @@ class _Planner:
         chain: tuple[Step, ...],
         versions: dict[str, Any],
     ) -> dict[str, Any]:
-        measure = {k: v for k, v in spec["measure"].items() if k in ("accuracy", "latency")}
+        measure = {k: v for k, v in spec["measure"].items() if k in _MEASURED}
         kept = {
             k: v for k, v in spec.items() if k not in ("source", "dataset", "measure", "images")
         }
@@ -569,12 +641,42 @@ class _Planner:
             "latency": {"scenario": "single stream"} | self._model_dump(suite.measure.latency)
             if suite.measure.latency
             else {},
-            "threads": at.runtime.threads or suite.threads,
+            "threads": self._threads(at),
+            "affinity": self._affinity(),
         }
+
+    # --- the machine ---------------------------------------------------------------------
+
+    def _threads(self, at: _Combination) -> int:
+        return int(at.runtime.threads or self.loaded.suite.threads or physical_cores())
+
+    def _affinity(self) -> list[int]:
+        """Return the CPUs to pin workers to; empty for any that are allowed."""
+        wanted = self.loaded.suite.affinity
+        if wanted == "none":
+            return []
+        allowed = os.sched_getaffinity(0)
+        chosen = one_each(allowed) if wanted == "physical" else wanted
+        foreign = sorted(set(chosen) - allowed)
+        if foreign:
+            raise self.loaded.error(
+                f"affinity: this process may not use CPU {foreign[0]}",
+                ("affinity",),
+                f"it may use: {', '.join(map(str, sorted(allowed)))}",
+            )
+        return sorted(chosen)
 
 
 def _chip(conversion: Any, device: str) -> dict[str, str]:
     return dict(conversion.chip(device)) if isinstance(conversion, Bound) else {}
+
+
+def _missing_device(at: _Combination) -> Failure | None:
+    reason = at.runtime.absent(at.device) if isinstance(at.runtime, Probing) else None
+    if reason is None:
+        return None
+    hint = "benchbench doctor tells what is missing"
+    return Failure(code="missing_device", stage="plan", message=reason, hint=hint)
 
 
 def _matches(rule: Any, at: _Combination) -> bool:

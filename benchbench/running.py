@@ -8,14 +8,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from benchbench.artifacts import Artifact, ArtifactCache
 from benchbench.errors import StoreError
 from benchbench.locks import Lock, device_lock, locked
 from benchbench.protocols import Executor
 from benchbench.store import PlannedCell, Run, Store, utc_now
-from benchbench.types import Cell, Event, Failure, Job, Outcome, Result, Status
+from benchbench.types import Cell, Event, Failure, Job, JobKind, Outcome, Result, Status
 from benchbench.worker.results import read_build, read_measured
 
 Kept = TypeVar("Kept")
@@ -92,7 +92,7 @@ class Runner:
         result = self.run.result(planned.cell.id)
         if result is None:
             return None
-        if result.status == "measured":
+        if result.status in ("measured", "compiled"):
             return result if self.run.intact(result) else None
         return result if result.status == "failed" and self.keep_failures else None
 
@@ -129,44 +129,61 @@ class Runner:
             return self._unmeasured(cell, "failed", failure, wall_s, begun)
 
         artifacts: dict[str, Path] = {}
+        facts: list[dict[str, Any]] = []
         for number, step in enumerate(cell.chain):
-            built = self._artifact(cell, number, artifacts)
+            kind = str(step.conversion["kind"])
+            built = self._kept_artifact(cell, step.key, kind, number, artifacts)
             if isinstance(built, Failure):
                 return failed(built)
             artifacts[step.key] = built.main
-        found = self._measure(cell, artifacts)
-        return failed(found) if isinstance(found, Failure) else found
+            facts.append(built.facts)
+        interrupted = self._reference(cell, artifacts)
+        found = interrupted or self._measure(cell, artifacts)
+        return failed(found) if isinstance(found, Failure) else _with_facts(found, facts)
 
-    def _artifact(self, cell: Cell, number: int, artifacts: dict[str, Path]) -> Artifact | Failure:
-        """Return the artifact of a step from the cache, or build it; never fail twice for one."""
-        key = cell.chain[number].key
+    def _reference(self, cell: Cell, artifacts: dict[str, Path]) -> Failure | None:
+        """Find or make the outputs to compare with; without them there is only no comparison."""
+        if cell.reference is None:
+            return None
+        built = self._kept_artifact(cell, cell.reference.key, "reference", None, artifacts)
+        if isinstance(built, Artifact):
+            artifacts[cell.reference.key] = built.main
+            return None
+        return built if built.code == "interrupted" else None
+
+    def _kept_artifact(
+        self, cell: Cell, key: str, kind: str, number: int | None, artifacts: dict[str, Path]
+    ) -> Artifact | Failure:
+        """Return an artifact from the cache, or build it; never fail twice for one.
+
+        *number* is the step of the chain, None for the reference outputs.
+        """
         if key in self._failed_builds:
             return self._failed_builds[key]
         try:
             with locked(self.cache / "locks" / f"{key}.lock"):
                 cache = ArtifactCache(self.cache)
-                built = cache.find(key) or self._build(cell, number, artifacts, cache)
+                built = cache.find(key) or self._build(cell, key, kind, number, artifacts)
         except StoreError as error:  # a full cache costs only the cells that need it
-            stage = f"{cell.chain[number].conversion['kind']}: keep"
-            built = Failure(code=error.code, stage=stage, message=error.message, hint=error.hint)
+            built = Failure(
+                code=error.code, stage=f"{kind}: keep", message=error.message, hint=error.hint
+            )
         if isinstance(built, Failure) and built.code != "interrupted":
             self._failed_builds[key] = built
         return built
 
     def _build(
-        self, cell: Cell, number: int, artifacts: dict[str, Path], cache: ArtifactCache
+        self, cell: Cell, key: str, kind: str, number: int | None, artifacts: dict[str, Path]
     ) -> Artifact | Failure:
-        step = cell.chain[number]
-
         def keep(folder: Path, _: Outcome) -> Artifact:
             main, facts = read_build(folder)
-            return cache.commit(step.key, folder / "artifact", main, facts)
+            return ArtifactCache(self.cache).commit(key, folder / "artifact", main, facts)
 
-        built = self._work(cell, keep, artifacts, number)
+        work: JobKind = "reference" if number is None else "build"
+        built = self._work(cell, work, keep, artifacts, number)
         if isinstance(built, Failure):
-            name = step.conversion["kind"]
             return built.model_copy(
-                update={"stage": f"{name}: {built.stage}", "message": f"{name}: {built.message}"}
+                update={"stage": f"{kind}: {built.stage}", "message": f"{kind}: {built.message}"}
             )
         return built
 
@@ -177,26 +194,26 @@ class Runner:
             taken = {n: getattr(measured, n) for n in type(measured).model_fields if n != "arrays"}
             return Result(
                 cell=cell,
-                status="measured",
                 environment=self.environment,
                 wall_s=outcome.wall_s,
                 arrays=arrays,
                 **taken,
             )
 
-        return self._work(cell, keep, artifacts, None)
+        return self._work(cell, "measure", keep, artifacts)
 
     def _work(
         self,
         cell: Cell,
+        kind: JobKind,
         keep: Callable[[Path, Outcome], Kept],
         artifacts: dict[str, Path],
-        step: int | None,
+        step: int | None = None,
     ) -> Kept | Failure:
         """Run one job in a worker and *keep* what it left; its folder goes away in any case."""
         folder = self.store.work_folder()
         job = Job(
-            kind="measure" if step is None else "build",
+            kind=kind,
             cell=cell,
             step=step,
             folder=folder.resolve(),
@@ -247,6 +264,20 @@ class Runner:
             wall_s=wall_s,
             failure=failure,
         )
+
+
+def _with_facts(result: Result, facts: list[dict[str, Any]]) -> Result:
+    """Return *result* with what its artifact's builds recorded."""
+    if result.artifact is None or not facts:
+        return result
+    by_kind = {str(one["conversion"]["kind"]): one for one in facts}
+    artifact = result.artifact.model_copy(
+        update={
+            "build_s": {kind: float(one["seconds"]) for kind, one in by_kind.items()},
+            "facts": {k: one["recorded"] for k, one in by_kind.items() if one.get("recorded")},
+        }
+    )
+    return result.model_copy(update={"artifact": artifact})
 
 
 def _kept(keep: Callable[[Path, Outcome], Kept], folder: Path, outcome: Outcome) -> Kept | Failure:

@@ -25,6 +25,7 @@ Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "int8-dynamic
 TaskName = Literal["detection", "semantic-segmentation", "classification"]
 Status = Literal["measured", "compiled", "failed", "not_run"]
 """``compiled``: built and checked, but nothing here can run it."""
+JobKind = Literal["build", "reference", "measure"]
 Evidence = Literal["measured", "proxy", "compiled_only", "not_run"]
 
 Feed = Mapping[str, NDArray[Any]]
@@ -495,7 +496,7 @@ class Result(Record):
 class Job(Record):
     """What a worker process is told to do."""
 
-    kind: Literal["build", "reference", "measure", "checkup"]
+    kind: JobKind
     cell: Cell
     step: int | None = None
     """For a build: which step of the chain."""

@@ -47,6 +47,19 @@ class LatencyView(Record):
     """At most 300 medians of consecutive queries in time order, for drawing."""
 
 
+class Speedup(Record):
+    """How many times as fast a cell is as the fp32 cell that differs from it in nothing else."""
+
+    against: str
+    """Id of the fp32 cell."""
+    ratio: float
+    """Median latency of the fp32 cell over this one's: above 1, this one is faster."""
+    low: float
+    high: float
+    """Interval of joint confidence of at least 95 %."""
+    method: str
+
+
 class CellView(Record):
     """One cell: what was asked, what ran, what came of it."""
 
@@ -71,6 +84,8 @@ class CellView(Record):
     convention: dict[str, str] = {}
     counts: dict[str, int] = {}
     latency: LatencyView | None = None
+    speedup: Speedup | None = None
+    """Against fp32 of the same model, runtime, device, batch and dataset, where both were timed."""
     placement: Placement | None = None
     admitted: tuple[str, ...] = ()
     """What ran otherwise than asked and was admitted by name: ``precision``, ``provider``,

@@ -63,6 +63,7 @@ def suite(folder: Path, **changes: Any) -> dict[str, Any]:
             }
         ],
         "runtimes": [{"kind": "bbtest-faulty", "precisions": ["fp32"]}],
+        "threads": 1,
         "measure": {
             "latency": {"warmup": 1, "warmup_s": 0, "queries": 20, "seconds": 0, "inputs": 2}
         },

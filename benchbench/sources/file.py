@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,14 +16,26 @@ from benchbench.protocols import Packages
 from benchbench.sources.content import external_data, sha256
 from benchbench.types import ModelFile, Precision, Record, Variant
 
-_FORMATS = {".onnx": "onnx", ".pt2": "pt2", ".torchscript": "torchscript", ".xml": "openvino-ir"}
-
-
+_FORMATS = {
+    ".onnx": "onnx",
+    ".pt2": "pt2",
+    ".torchscript": "torchscript",
+    ".xml": "openvino-ir",
+    ".engine": "tensorrt-engine",
+    ".plan": "tensorrt-engine",
+    ".tflite": "tflite",
+    ".param": "ncnn",
+    ".pte": "executorch",
+    ".mlpackage": "coreml",
+}
+_WEIGHTS = {".xml": ".bin", ".param": ".bin"}
+"""Suffix of a file that is only half a model → suffix of the other half beside it."""
+_PACKAGE = "Manifest.json"
 _PICKLED = "data/constants/opaque_obj"
 
 
 class File(Record):
-    """One model in one or more files: ``.onnx``, ``.pt2``, TorchScript ``.pt``, OpenVINO ``.xml``.
+    """One model in one or more files, for example an ``.onnx`` and a TorchScript ``.pt``.
 
     The files must hold the same model; benchbench picks the one that a runtime takes best.
     """
@@ -37,6 +49,8 @@ class File(Record):
     """The files, where the model exists in several formats."""
     precision: Precision = "fp32"
     """What is written in the files; ``int8`` for a model that arrives quantized."""
+    target: Literal["", "cpu", "tensorrt"] = ""
+    """Whom a quantized ONNX file is written for, where it is known."""
 
     @model_validator(mode="after")
     def _one_way_to_name_files(self) -> Self:
@@ -52,15 +66,16 @@ class File(Record):
         """Return the SHA-256 of each file, external data and ``.bin`` files included."""
         found = {"precision": str(self.precision)}
         for path in self._by_format().values():
-            for part in (path, *_companions(path)):
+            for part in _parts(path):
                 found[part.relative_to(path.parent).as_posix()] = sha256(part)
         return found
 
     def open(self, variant: Variant) -> ModelFile:
         """Return the file of *variant*."""
         path = self._by_format()[variant]
-        size = sum(part.stat().st_size for part in (path, *_companions(path)))
-        return ModelFile(variant=variant, path=path, sha256=sha256(path), bytes=size)
+        size = sum(part.stat().st_size for part in _parts(path))
+        main = path / _PACKAGE if path.suffix == ".mlpackage" else path
+        return ModelFile(variant=variant, path=main, sha256=sha256(main), bytes=size)
 
     def _files(self) -> tuple[Path, ...]:
         return (self.path,) if self.path else self.paths
@@ -68,7 +83,9 @@ class File(Record):
     def _by_format(self) -> dict[Variant, Path]:
         found: dict[Variant, Path] = {}
         for path in self._files():
-            variant = Variant(format=_format(path), precision=self.precision)
+            kind = _format(path)
+            target = self.target if kind == "onnx" and self.precision == "int8" else ""
+            variant = Variant(format=kind, precision=self.precision, target=target)
             if variant in found:
                 raise ModelError(
                     f"{path}: a second {variant.format} file beside {found[variant]}",
@@ -78,12 +95,19 @@ class File(Record):
         return found
 
 
+def _parts(path: Path) -> tuple[Path, ...]:
+    """Return all files of a model, below the folder of *path*; a Core ML package is a folder."""
+    if path.suffix == ".mlpackage":
+        return tuple(sorted(part for part in path.rglob("*") if part.is_file()))
+    return (path, *_companions(path))
+
+
 def _companions(path: Path) -> tuple[Path, ...]:
     """Return the files, below the folder of *path*, without which it is not whole."""
     if path.suffix == ".onnx":
         return external_data(path)
-    if path.suffix == ".xml":
-        weights = path.with_suffix(".bin")
+    if path.suffix in _WEIGHTS:
+        weights = path.with_suffix(_WEIGHTS[path.suffix])
         if not weights.is_file():
             raise ModelError(
                 f"{weights}: the weights of {path.name} are missing", hint="copy both files"
@@ -93,7 +117,8 @@ def _companions(path: Path) -> tuple[Path, ...]:
 
 
 def _format(path: Path) -> str:
-    if not is_file(path):
+    package = path.suffix == ".mlpackage"
+    if not is_file(path / _PACKAGE if package else path):
         raise ModelError(
             f"{path}: no such model file",
             hint="check the path; a relative path counts from the current folder",
@@ -103,7 +128,7 @@ def _format(path: Path) -> str:
     if path.suffix not in _FORMATS:
         raise ModelError(
             f"{path}: unknown kind of model file '{path.suffix}'",
-            hint="known: .onnx, .pt2, .xml (OpenVINO), .pt or .torchscript (TorchScript)",
+            hint="known: .pt or .torchscript (TorchScript), " + ", ".join(_FORMATS),
         )
     if path.suffix == ".pt2":
         _check_plain(path)

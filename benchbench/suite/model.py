@@ -18,6 +18,7 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,6
 Device = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]*(:\d+)?$")]
 Positive = Annotated[int, Field(gt=0)]
 Threads = Annotated[int, Field(gt=0, le=4096)]
+Cpu = Annotated[int, Field(ge=0, lt=1 << 16)]
 Megabytes = Annotated[int, Field(gt=0, le=1 << 40)]
 
 
@@ -25,6 +26,14 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
+def _listed_numbers(value: Any) -> Any:
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Affinity = Annotated[
+    Literal["none", "physical"] | Annotated[tuple[Cpu, ...], Field(min_length=1)],
+    BeforeValidator(_listed_numbers),
+]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Batches = Annotated[tuple[Positive, ...], BeforeValidator(_listed), Field(min_length=1)]
 Devices = Annotated[tuple[Device, ...], BeforeValidator(_listed), Field(min_length=1)]
@@ -74,8 +83,9 @@ class RuntimeEntry(Record):
     batch_sizes: Batches | None = None
     threads: Threads | None = None
     """Intra-operator threads of this runtime, instead of the suite's."""
-    admit: dict[Precision, Names] = {}
-    """Requested precision → effective precisions that are accepted instead."""
+    admit: dict[str, Names] = {}
+    """Requested precision, provider or device → what is accepted instead, by name; ``mixed`` for
+    work of which less than nine tenths are as asked."""
 
 
 class Rule(Record):
@@ -123,6 +133,8 @@ class Measure(Record):
 
     accuracy: bool = True
     latency: Latency | None = Latency()
+    parity: bool = True
+    """Compare each artifact with its fp32 source on a few images before anything is measured."""
     timeout_s: float = Field(default=900.0, gt=0)
     """A cell (or a build) that takes longer is killed and recorded as a timeout."""
     memory_limit_mb: Megabytes | None = None
@@ -140,6 +152,8 @@ class Calibration(Record):
     images: Positive | None = None
     """At most this many, drawn by ``seed``; by default the whole split."""
     seed: int = Field(default=0, ge=0)
+    near_duplicates: Literal["refuse", "allow"] = "refuse"
+    """What to do with calibration images that look like evaluated ones."""
 
 
 class Suite(Record):
@@ -157,8 +171,12 @@ class Suite(Record):
     """Options for conversions that the plan uses; the others have their defaults."""
     devices: Devices = ("cpu",)
     batch_sizes: Batches = (1,)
-    threads: Threads = 1
-    """Intra-operator threads of every runtime, unless the runtime says otherwise."""
+    threads: Threads | None = None
+    """Intra-operator threads of every runtime, unless the runtime says otherwise; by default the
+    number of physical cores that this process may use."""
+    affinity: Affinity = "none"
+    """Logical CPUs that every worker is pinned to: ``none`` (any that are allowed), ``physical``
+    (one CPU of each physical core) or a list of CPU numbers."""
     measure: Measure = Measure()
     calibration: Calibration = Calibration()
     include: tuple[Extra, ...] = ()

@@ -72,6 +72,8 @@ def _prepare_process(job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with contextlib.suppress(OSError):  # the kernel should take a worker before anything else
         Path("/proc/self/oom_score_adj").write_text("1000")
+    if cpus := job.cell.spec["affinity"]:
+        os.sched_setaffinity(0, cpus)
     if job.memory_limit_mb:
         limit = job.memory_limit_mb << 20
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -82,6 +84,10 @@ def _run(job: Job, reporter: Reporter) -> None:
         from benchbench.worker.build import build
 
         build(job, reporter)
+    elif job.kind == "reference":
+        from benchbench.worker.reference import build_reference
+
+        build_reference(job, reporter)
     else:
         from benchbench.worker.measure import measure
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from benchbench import plugins
 from benchbench.columns import pack_predictions, pack_samples
-from benchbench.errors import ModelError, PlacementError
-from benchbench.files import sha256_file, write_json
+from benchbench.errors import CompiledOnly, ModelError, PlacementError
+from benchbench.files import make_folder, sha256_file, write_json
 from benchbench.inputs import read_image
 from benchbench.measure import accuracy, latency, memory
 from benchbench.measure.accuracy import Prepared
 from benchbench.measure.clock import resolution_ns
+from benchbench.measure.parity import doubts
 from benchbench.protocols import Session
 from benchbench.types import (
     ArtifactInfo,
@@ -34,6 +35,7 @@ from benchbench.types import (
     Request,
     Scores,
 )
+from benchbench.worker import reference
 from benchbench.worker.inputs import (
     class_map,
     contract,
@@ -44,6 +46,9 @@ from benchbench.worker.inputs import (
 )
 from benchbench.worker.results import Measured
 
+MOST = 0.9
+"""Share of the nodes (or of their time) that must be on the device asked for."""
+
 
 def measure(job: Job, reporter: Any) -> None:
     """Measure ``job.cell``; leaves ``result.json`` and arrays in the job's folder."""
@@ -53,67 +58,99 @@ def measure(job: Job, reporter: Any) -> None:
     split = evaluation_split(cell, job.cache)
     model = model_file(job, len(cell.chain))
     runtime = plugins.build("runtimes", cell.spec["runtime"])
-    request = Request(cell.precision, cell.device, cell.spec["threads"], input_shape(cell))
-    with runtime.open(model, request) as session:
-        peaks = {"load": memory.peak_bytes()}
-        reporter.enter("placement")
-        placement: Placement = session.placement()
-        memory.reset_peak()  # after the proof, which may open the model a second time
-        caveats = list(check_placement(cell, placement))
-        passes = _Passes(job, reporter, session, split)
-        predictions = passes.accuracy() if cell.spec["measure"]["accuracy"] else None
-        if cell.spec["measure"]["latency"]:
-            caveats += passes.latency()
-        peaks["inference"] = memory.peak_bytes()
-    scores = passes.score(predictions) if predictions is not None else None
+    request = Request(
+        precision=cell.precision,
+        device=cell.device,
+        threads=cell.spec["threads"],
+        input=input_shape(cell),
+        cache=make_folder(job.cache / "runtimes" / str(cell.spec["runtime"]["kind"])),
+    )
+    try:
+        opened = runtime.open(model, request)
+        with opened as session:
+            measured = _measured(job, reporter, session, split)
+    except CompiledOnly as only:
+        measured = _compiled(only)
     reporter.enter("finish")
     result = Measured(
         started=started,
         stages_s=reporter.seconds,
-        placement=placement,
         artifact=artifact_info(cell, model),
-        scores=scores,
-        memory={name: value for name, value in peaks.items() if value is not None},
         images=len(split.images),
-        caveats=tuple(caveats),
         arrays=tuple(sorted(path.stem for path in job.folder.glob("*.npz"))),
+        **measured,
     )
     write_json(job.folder / "result.json", result.model_dump(mode="json"))
+
+
+def _compiled(only: CompiledOnly) -> dict[str, Any]:
+    """Return what is known of an artifact that nothing here can run."""
+    caveat = Caveat(code="compiled_only", figures={"reason": only.message})
+    return {"status": "compiled", "placement": only.placement, "caveats": (caveat,)}
+
+
+def _measured(job: Job, reporter: Any, session: Session, split: DatasetSplit) -> dict[str, Any]:
+    """Prove, compare, predict, time and score."""
+    cell = job.cell
+    peaks = {"load": memory.peak_bytes()}
+    reporter.enter("placement")
+    placement: Placement = session.placement()
+    caveats = list(check_placement(cell, placement))
+    reporter.enter("parity")
+    parity = reference.compare(job, session, split)
+    caveats += doubts(parity, placement.precision) if parity else ()
+    memory.reset_peak()  # after the proof, which may open the model a second time
+    passes = _Passes(job, reporter, session, split)
+    predictions = passes.accuracy() if cell.spec["measure"]["accuracy"] else None
+    if cell.spec["measure"]["latency"]:
+        caveats += passes.latency()
+    peaks["inference"] = memory.peak_bytes()
+    return {
+        "status": "measured",
+        "placement": placement,
+        "parity": parity,
+        "scores": passes.score(predictions) if predictions is not None else None,
+        "memory": {name: value for name, value in peaks.items() if value is not None},
+        "caveats": tuple(caveats),
+    }
 
 
 def check_placement(cell: Cell, placement: Placement) -> tuple[Caveat, ...]:
     """Raise PlacementError if another precision, device or provider ran than was asked for.
 
-    A precision that the suite admits by name becomes a caveat.
+    What the suite admits by name becomes a caveat.
     """
-    if placement.device != placement.requested_device:
-        raise PlacementError(
-            f"asked for the device {placement.requested_device}, ran on {placement.device} "
-            f"({placement.source})"
-        )
-    if placement.provider != placement.requested_provider:
-        raise PlacementError(
-            f"asked for {placement.requested_provider}, ran on {placement.provider} "
-            f"({placement.source})"
-        )
-    if placement.precision == placement.requested_precision:
-        return ()
-    figures: dict[str, float | int | str] = {
-        "requested": placement.requested_precision,
-        "effective": placement.precision,
-    }
-    if placement.precision in cell.spec["admit"].get(placement.requested_precision, ()):
-        return (Caveat(code="precision_admitted", figures=figures),)
-    raise PlacementError(
-        f"asked for {placement.requested_precision}, ran in {placement.precision} "
-        f"({placement.source})",
-        hint=f"to admit it: runtimes: - admit: {{{placement.requested_precision}: "
-        f"[{placement.precision}]}}",
-    )
+    caveats = []
+    for what, wanted, got, share in _asked(placement):
+        if wanted == got:
+            continue
+        figures: dict[str, float | int | str] = {"requested": wanted, "effective": got}
+        if share is not None:
+            figures["share"] = share
+        if got not in cell.spec["admit"].get(wanted, ()):
+            part = "" if share is None else f"; {share:.0%} of the work as asked"
+            raise PlacementError(
+                f"asked for {wanted}, ran in {got} ({placement.source}{part})",
+                hint=f"to admit it: runtimes: - admit: {{{wanted}: [{got}]}}",
+            )
+        caveats.append(Caveat(code=f"{what}_admitted", figures=figures))
+    if placement.evidence == "proxy":
+        caveats.append(Caveat(code="proxy", figures={"source": placement.source}))
+    return tuple(caveats)
+
+
+def _asked(placement: Placement) -> Iterator[tuple[str, str, str, float | None]]:
+    """Yield (what, requested, effective, share as requested) of device, provider and precision."""
+    on_device, one = placement.on_device.best, placement
+    whole = on_device is None or on_device >= MOST
+    device = one.device if whole or one.device != one.requested_device else "mixed"
+    yield "device", one.requested_device, device, on_device
+    yield "provider", one.requested_provider, one.provider, on_device
+    yield "precision", one.requested_precision, one.precision, one.in_precision.best
 
 
 def artifact_info(cell: Cell, model: ModelFile) -> ArtifactInfo:
-    """Return what identifies the file that was measured."""
+    """Return what identifies the file that was measured; the parent adds how it was built."""
     chain = tuple(str(step.conversion["kind"]) for step in cell.chain)
     digest = model.sha256 or (sha256_file(model.path) if model.path else "")
     return ArtifactInfo(variant=model.variant, sha256=digest, bytes=model.bytes, chain=chain)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from benchbench.types import ArtifactInfo, Caveat, Placement, Record, Scores
+from benchbench.types import ArtifactInfo, Caveat, Parity, Placement, Record, Scores
 
 
 class Measured(Record):
     """``result.json`` of a measuring job; the parent makes a Result of it."""
 
+    status: Literal["measured", "compiled"] = "measured"
     started: str
     stages_s: dict[str, float]
     placement: Placement
     artifact: ArtifactInfo
+    parity: Parity | None = None
     scores: Scores | None = None
     memory: dict[str, int] = {}
     images: int = 0

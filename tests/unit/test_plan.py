@@ -102,6 +102,8 @@ def test_int8_without_calibration_images_is_an_error(tmp_path: Path, folder: Pat
 
 IDENTITY = [
     ({"threads": 2}, True),
+    ({"affinity": [0]}, True),
+    ({"affinity": "none"}, False),
     ({"title": "another title"}, False),
     ({"models": "label"}, True),
     ({"measure": {"latency": {"queries": 30}}}, True),

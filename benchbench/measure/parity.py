@@ -1,0 +1,177 @@
+"""How far an artifact's outputs are from its source's, as tensors and as predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import starmap
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchbench.types import (
+    Caveat,
+    ClassScores,
+    Detections,
+    Feed,
+    LabelMap,
+    OutputError,
+    Parity,
+    Prediction,
+)
+
+CONFIDENT = 0.25
+"""Detections below this score are not asked to agree: nobody acts on them."""
+SAME_IOU = 0.5
+FAR_DB = {"fp32": 60.0, "tf32": 40.0, "fp16": 35.0, "bf16": 20.0}
+"""Signal-to-noise ratio of every output below which an artifact is doubted, by precision; a
+half-precision graph of this field keeps 25 to 50 dB. Quantized ones are doubted by agreement."""
+FAR_AGREEMENT = 0.75
+
+Tensor = NDArray[Any]
+
+
+def compare(want: Sequence[Feed], got: Sequence[Feed]) -> tuple[OutputError, ...] | str:
+    """Return the error of each output over all batches, in the model's order; or why it cannot be.
+
+    Outputs are matched by position: exporters rename them, none reorders them.
+    """
+    if not want:
+        return "the source gave no outputs"
+    if len(want[0]) != len(got[0]):
+        return f"{len(got[0])} outputs instead of {len(want[0])}"
+    found = []
+    for index, name in enumerate(want[0]):
+        pairs = [(_at(w, index), _at(g, index)) for w, g in zip(want, got, strict=True)]
+        for ours, theirs in pairs:
+            if ours.shape != theirs.shape:
+                return f"output '{name}' has the shape {theirs.shape}, its source {ours.shape}"
+        error = _error(name, _flat([ours for ours, _ in pairs]), _flat([got for _, got in pairs]))
+        if error is None:
+            return f"output '{name}' holds infinite or undefined values where its source has none"
+        found.append(error)
+    return tuple(found)
+
+
+def _flat(arrays: Sequence[Tensor]) -> NDArray[np.float64]:
+    return np.concatenate([array.ravel() for array in arrays]).astype(np.float64)
+
+
+def _at(feed: Feed, index: int) -> Tensor:
+    return np.asarray(list(feed.values())[index])
+
+
+def _error(name: str, want: NDArray[np.float64], got: NDArray[np.float64]) -> OutputError | None:
+    """Return the error measures of one output; None if only one of the two is finite somewhere."""
+    finite = np.isfinite(want)
+    if not np.array_equal(finite, np.isfinite(got)):
+        return None
+    want, got = want[finite], got[finite]
+    gap = np.abs(want - got)
+    power, noise = float(want @ want), float(gap @ gap)
+    norms = float(np.sqrt(power * (got @ got)))
+    sigma = float(want.std()) if want.size else 0.0
+    worst = float(gap.max()) if gap.size else 0.0
+    return OutputError(
+        name=name,
+        max_abs=worst,
+        mean_abs=float(gap.mean()) if gap.size else 0.0,
+        max_sigma=worst / sigma if sigma > 0 else None,
+        cosine=float(want @ got) / norms if norms > 0 else None,
+        snr_db=10 * float(np.log10(power / noise)) if noise > 0 and power > 0 else None,
+    )
+
+
+def agreement(want: Sequence[Prediction], got: Sequence[Prediction]) -> dict[str, float]:
+    """Return how far decoded predictions agree, 0..1 each, over all images; empty for none."""
+    pairs = list(zip(want, got, strict=True))
+    if not pairs:
+        return {}
+    kind = type(pairs[0][0])
+    return _BY_KIND[kind](pairs)
+
+
+def _detections(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
+    """Return ``matched``, 2 matches / (ours + theirs), and the mean IoU of the matches."""
+    ious: list[float] = []
+    count = 0
+    for ours, theirs in pairs:
+        keep, other = _confident(ours), _confident(theirs)
+        count += len(keep.scores) + len(other.scores)
+        ious += _matches(keep, other)
+    if not count:
+        return {}
+    found = {"matched": 2 * len(ious) / count}
+    return found | ({"iou": float(np.mean(ious))} if ious else {})
+
+
+def _confident(one: Detections) -> Detections:
+    keep = one.scores >= CONFIDENT
+    return Detections(one.boxes[keep], one.scores[keep], one.labels[keep])
+
+
+def _matches(ours: Detections, theirs: Detections) -> list[float]:
+    """Return the IoU of each pair of one class, best scores first, each box used once."""
+    free = np.ones(len(theirs.scores), bool)
+    found = []
+    for box, label in zip(ours.boxes, ours.labels, strict=True):
+        usable = np.flatnonzero(free & (theirs.labels == label))
+        overlaps = _iou(box, theirs.boxes[usable])
+        if len(usable) and overlaps.max() >= SAME_IOU:
+            best = int(overlaps.argmax())
+            free[usable[best]] = False
+            found.append(float(overlaps[best]))
+    return found
+
+
+def _iou(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the IoU of one x, y, width, height box with each of *others*."""
+    low = np.maximum(box[:2], others[:, :2])
+    high = np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=1)
+    union = box[2] * box[3] + others[:, 2] * others[:, 3] - shared
+    found: NDArray[np.float64] = np.where(union > 0, shared / np.maximum(union, 1e-12), 0.0)
+    return found
+
+
+def _maps(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
+    """Return ``pixels``, the share of equal labels, and ``miou`` over the classes of the source."""
+    size = 1 + max(int(max(w.labels.max(), g.labels.max())) for w, g in pairs)
+    counts = np.zeros((size, size), np.int64)
+    for ours, theirs in pairs:
+        index = ours.labels.astype(np.int64) * size + theirs.labels
+        counts += np.bincount(index.ravel(), minlength=size * size).reshape(size, size)
+    same, rows, columns = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    present = rows > 0
+    ious = same[present] / (rows + columns - same)[present]
+    return {"pixels": float(same.sum() / counts.sum()), "miou": float(ious.mean())}
+
+
+def _classes(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
+    """Return ``top1``, the share of equal best classes, and ``overlap`` of the distributions."""
+    same = [int(ours.scores.argmax()) == int(theirs.scores.argmax()) for ours, theirs in pairs]
+    overlap = starmap(lambda a, b: float(np.minimum(a.scores, b.scores).sum()), pairs)
+    return {"top1": float(np.mean(same)), "overlap": float(np.mean(list(overlap)))}
+
+
+_BY_KIND = {Detections: _detections, LabelMap: _maps, ClassScores: _classes}
+
+
+def doubts(parity: Parity, precision: str) -> tuple[Caveat, ...]:
+    """Return a caveat ``parity_far`` for outputs or predictions that are further than they may."""
+    floor = FAR_DB.get(precision)
+    if floor is not None:
+        noisy = [o for o in parity.outputs if o.snr_db is not None and o.snr_db < floor]
+        worst = min(noisy, key=lambda o: o.snr_db or 0.0, default=None)
+        if worst:
+            figures: dict[str, float | int | str] = {
+                "output": worst.name,
+                "snr_db": worst.snr_db or 0.0,
+                "expected_db": floor,
+            }
+            return (Caveat(code="parity_far", figures=figures),)
+    low = {name: v for name, v in parity.agreement.items() if v < FAR_AGREEMENT}
+    if low:
+        name = min(low, key=low.__getitem__)
+        return (Caveat(code="parity_far", figures={"agreement": name, "value": low[name]}),)
+    return ()

@@ -1,0 +1,128 @@
+"""The fp32 outputs that artifacts are compared with, and the comparison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchbench import plugins
+from benchbench.columns import save_arrays
+from benchbench.errors import DecoderMismatch
+from benchbench.files import make_folder, write_json
+from benchbench.measure import accuracy, parity
+from benchbench.protocols import Session
+from benchbench.types import (
+    Cell,
+    DatasetSplit,
+    Feed,
+    Geometry,
+    Job,
+    Parity,
+    Prediction,
+    Reference,
+    Request,
+)
+from benchbench.worker.inputs import class_map, contract, evaluation_split, input_shape, prepare
+
+_FILE = "outputs.npz"
+
+
+def build_reference(job: Job, reporter: Any) -> None:
+    """Run the source at fp32; leaves ``artifact/outputs.npz`` and ``result.json``."""
+    cell = job.cell
+    reference = cell.reference
+    assert reference is not None
+    reporter.enter("reference")
+    model = plugins.build("sources", cell.spec["source"]).open(reference.start)
+    runtime = plugins.build("runtimes", reference.runtime)
+    request = Request("fp32", "cpu", cell.spec["threads"], input_shape(cell))
+    split = evaluation_split(cell, job.cache)
+    with runtime.open(model, request) as session:
+        outputs = [
+            accuracy.infer(session, feed) for feed, _ in batches(cell, split, session, reference)
+        ]
+    folder = make_folder(job.folder / "artifact")
+    (folder / _FILE).write_bytes(_packed(outputs))
+    facts = {
+        "reference": f"{reference.start} in {reference.runtime['kind']}",
+        "versions": plugins.versions(runtime),
+        "images": reference.images,
+    }
+    write_json(job.folder / "result.json", {"main": _FILE, "facts": facts})
+
+
+def batches(
+    cell: Cell, split: DatasetSplit, session: Session, reference: Reference
+) -> list[tuple[Feed, list[Geometry]]]:
+    """Return the first images of the split, as the session takes them."""
+    name, declared = session.inputs[0].name, contract(cell)
+    images = sorted(split.images, key=lambda image: image.id)[: reference.images]
+    found: list[tuple[Feed, list[Geometry]]] = []
+    for group in accuracy.batches(images, cell.batch):
+        ready = [prepare(declared, image) for image in group]
+        feed = {name: accuracy.stack(ready, cell.batch)}
+        found.append((feed, [geometry for _, geometry in ready]))
+    return found
+
+
+def compare(job: Job, session: Session, split: DatasetSplit) -> Parity | None:
+    """Return how far *session* is from its source; None if the cell asks for no comparison."""
+    cell = job.cell
+    reference = cell.reference
+    if reference is None:
+        return None
+    told = f"{reference.start} in {reference.runtime['kind']}"
+    stored = job.artifacts.get(reference.key)
+    if stored is None:
+        reason = "the source could not be run at fp32 here"
+        return Parity(reference=told, images=0, reason=reason)
+    want = _unpacked(stored)
+    fed = batches(cell, split, session, reference)
+    got = [accuracy.infer(session, feed) for feed, _ in fed]
+    errors = parity.compare(want, got)
+    if isinstance(errors, str):
+        return Parity(reference=told, images=reference.images, reason=errors)
+    decode = partial(_decoded, cell, [geometries for _, geometries in fed])
+    found = parity.agreement(decode(want), decode(got))
+    return Parity(reference=told, images=reference.images, outputs=errors, agreement=found)
+
+
+def _decoded(
+    cell: Cell, geometries: Sequence[Sequence[Geometry]], outputs: Sequence[Feed]
+) -> list[Prediction]:
+    """Return the predictions of all batches; none where the decoder does not fit: it says so."""
+    decoder = plugins.build("decoders", cell.spec["decoder"])
+    found: list[Prediction] = []
+    for feed, where in zip(outputs, geometries, strict=True):
+        try:
+            found += decoder.decode(feed, where, class_map(cell))
+        except DecoderMismatch:
+            return []
+    return found
+
+
+def _packed(outputs: Sequence[Feed]) -> bytes:
+    """Return batches of outputs as a compressed ``.npz``; names may be anything, keys are not."""
+    names = list(outputs[0]) if outputs else []
+    arrays: dict[str, NDArray[Any]] = {
+        f"{batch}.{index}": np.asarray(array)
+        for batch, feed in enumerate(outputs)
+        for index, array in enumerate(feed.values())
+    }
+    return save_arrays({"names": np.array(json.dumps(names)), **arrays})
+
+
+def _unpacked(path: Path) -> list[Feed]:
+    with np.load(path, allow_pickle=False) as file:
+        names = json.loads(str(file["names"]))
+        count = len({key.partition(".")[0] for key in file.files if key != "names"})
+        return [
+            {name: file[f"{batch}.{index}"] for index, name in enumerate(names)}
+            for batch in range(count)
+        ]

@@ -1,0 +1,54 @@
+"""A speed-up's interval covers the truth as often as it says, and needs enough samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as reference
+
+from benchbench.stats import ratio
+
+
+@given(st.integers(1, 400), st.floats(0.0005, 0.2))
+def test_the_rank_is_the_binomials(n, tail) -> None:
+    found = ratio._rank(n, tail)
+    wanted = [k for k in range(1, n // 2 + 1) if reference.binom.cdf(k - 1, n, 0.5) <= tail]
+    assert found == (max(wanted) if wanted else None)
+
+
+def test_the_interval_of_a_ratio_covers_the_truth_in_at_least_95_percent() -> None:
+    random = np.random.default_rng(1)
+    hits = 0
+    for _ in range(400):
+        slow = 20 * random.lognormal(0, 0.2, 80)
+        fast = 10 * random.lognormal(0, 0.4, 80)
+        found = ratio.speedup(slow, fast)
+        assert found is not None
+        hits += found[1] <= 2 <= found[2]
+    assert hits >= 0.95 * 400
+
+
+def test_a_few_queries_give_no_interval() -> None:
+    assert ratio.speedup(np.arange(1.0, 5.0), np.arange(1.0, 5.0)) is None
+
+
+def test_correlated_queries_widen_the_interval() -> None:
+    random = np.random.default_rng(2)
+    steps = random.normal(0, 1, 2000)
+    drifting = 10 + np.convolve(steps, np.ones(50) / 50, mode="valid")
+    shuffled = random.permutation(drifting)
+    wide, narrow = (ratio.median_interval(one, 0.95) for one in (drifting, shuffled))
+    assert wide is not None
+    assert narrow is not None
+    assert wide[1] - wide[0] > 2 * (narrow[1] - narrow[0])
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_the_ratio_is_that_of_the_medians(factor) -> None:
+    values = np.random.default_rng(3).lognormal(0, 0.1, 500)
+    found = ratio.speedup(values * factor, values)
+    assert found is not None
+    assert found[0] == pytest.approx(factor)
+    assert found[1] < factor < found[2]
