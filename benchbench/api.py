@@ -12,11 +12,14 @@ from benchbench import plugins
 from benchbench.assemble import run_view
 from benchbench.columns import unpack_predictions
 from benchbench.contents import HashCache, contents, limited
+from benchbench.diagnosis.attribute import Diagnosis, find_cell
+from benchbench.diagnosis.attribute import diagnose as attribute
 from benchbench.errors import DatasetError, MissingDependency, StoreError, UsageError
 from benchbench.files import make_folder, user_cache, write_atomic
 from benchbench.forecast import DONE, Forecast, forecast
 from benchbench.measure import environment
 from benchbench.plan import Plan, make_plan
+from benchbench.quantizing import Quantized, Ranking, layered, quantized, quantizing, rank
 from benchbench.running import Interrupts, Runner, StopAtOnce, Watcher
 from benchbench.store import Invocation, Manifest, PlannedCell, Run, Store, utc_now
 from benchbench.suite.load import LoadedSuite, load_suite, reload_suite
@@ -254,6 +257,85 @@ def score(
     for result in scored:
         current.put(result)
     return run_view(current)
+
+
+def diagnose(
+    name: str,
+    a: str,
+    b: str,
+    *,
+    store: Path | None = None,
+    cache: Path | None = None,
+    watcher: Watcher | None = None,
+) -> Diagnosis:
+    """Return where the points between two measured cells of a run go.
+
+    Cells between the two are measured (accuracy only) and kept apart from the run's own, below
+    ``<store>/diagnoses``. Raises :class:`~benchbench.errors.UsageError` for cells that are not
+    there or have no common dataset.
+    """
+    where = Store(store or default_store())
+    current = where.run(name)
+    first, second = find_cell(current, a), find_cell(current, b)
+    runner = _scratch_runner(where, cache, watcher, "diagnoses", current.id)
+    return attribute(runner, first, second)
+
+
+def _scratch_runner(
+    where: Store, cache: Path | None, watcher: Watcher | None, *names: str
+) -> Runner:
+    """Return a runner whose results belong to no run."""
+    where.prepare()
+    return Runner(
+        run=where.scratch(*names),
+        store=where,
+        cache=cache or user_cache(),
+        executor=plugins.build("executors", {"kind": "local"}),
+        environment=environment.collect(Path.cwd())["key"],
+        watcher=watcher or Quiet(),
+        keep_failures=True,
+    )
+
+
+def quantize(
+    suite: str,
+    settings: Iterable[str] = (),
+    *,
+    models: Sequence[str] = (),
+    store: Path | None = None,
+    cache: Path | None = None,
+    out: Path | None = None,
+    watcher: Watcher | None = None,
+) -> list[Quantized]:
+    """Build the int8 artifacts of *suite*'s int8 cells and return them; copy them below *out*.
+
+    Raises :class:`~benchbench.errors.UsageError` if the suite has no cell whose chain quantizes.
+    """
+    cache = cache or user_cache()
+    cells = quantizing(make_plan(load_suite(suite, settings), cache).cells, models)
+    runner = _scratch_runner(Store(store or default_store()), cache, watcher, "quantize")
+    return [quantized(runner, cell, out) for cell in cells]
+
+
+def sensitivity(
+    suite: str,
+    settings: Iterable[str] = (),
+    *,
+    models: Sequence[str] = (),
+    images: int = 32,
+    store: Path | None = None,
+    cache: Path | None = None,
+    watcher: Watcher | None = None,
+) -> list[Ranking]:
+    """Rank the layers of each int8 artifact of *suite* by what quantizing them alone costs.
+
+    Measured on *images* calibration images, never on those that are evaluated. Raises
+    :class:`~benchbench.errors.UsageError` if no chain of the suite can be limited to layers.
+    """
+    cache = cache or user_cache()
+    cells = quantizing(make_plan(load_suite(suite, settings), cache).cells, models)
+    runner = _scratch_runner(Store(store or default_store()), cache, watcher, "quantize")
+    return [rank(runner, cell, images) for cell in layered(cells)]
 
 
 class _Scorer:

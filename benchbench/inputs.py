@@ -360,11 +360,17 @@ class InputContract(Record):
 
         Returns one image, contiguous, (C, H, W) or (H, W, C), and how it was mapped.
         """
-        height, width = self.size
         image_height, image_width = pixels.shape[:2]
-        placed = self.resize.place((image_width, image_height), (width, height))
+        placed = self._placed(image_width, image_height)
         resized = self.resize.apply(pixels, placed.width, placed.height)
-        return self._tensor(resized.reshape(*resized.shape[:2], -1), placed), Geometry(
+        tensor = self._tensor(resized.reshape(*resized.shape[:2], -1), placed)
+        return tensor, self.geometry(image_width, image_height)
+
+    def geometry(self, image_width: int, image_height: int) -> Geometry:
+        """Return how an image of this size is mapped into the input."""
+        height, width = self.size
+        placed = self._placed(image_width, image_height)
+        return Geometry(
             image_width=image_width,
             image_height=image_height,
             input_width=width,
@@ -374,6 +380,10 @@ class InputContract(Record):
             offset_x=float(placed.left),
             offset_y=float(placed.top),
         )
+
+    def _placed(self, image_width: int, image_height: int) -> Placed:
+        height, width = self.size
+        return self.resize.place((image_width, image_height), (width, height))
 
     def _tensor(self, resized: Pixels, placed: Placed) -> NDArray[Any]:
         height, width = self.size

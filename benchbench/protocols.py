@@ -87,6 +87,20 @@ class Bound(Protocol):
         """
 
 
+@runtime_checkable
+class Layered(Protocol):
+    """A quantizing conversion that can be limited to single layers."""
+
+    exclude: tuple[str, ...]
+    """Globs of layer names that stay in float."""
+
+    def layers(self, model: ModelFile) -> Sequence[str]:
+        """Return the names of the convolutions and products that it quantizes, in graph order."""
+
+    def only(self, model: ModelFile, layers: Sequence[str]) -> Conversion:
+        """Return this conversion limited to *layers*: everything else stays in float."""
+
+
 class Session(Protocol):
     """An opened model. The harness times the three verbs; a session never times itself."""
 

@@ -15,7 +15,7 @@ from benchbench.errors import StoreError
 from benchbench.locks import Lock, device_lock, locked
 from benchbench.protocols import Executor
 from benchbench.store import PlannedCell, Run, Store, utc_now
-from benchbench.types import Cell, Event, Failure, Job, JobKind, Outcome, Result, Status
+from benchbench.types import Cell, Event, Failure, Job, JobKind, Outcome, Result, Status, digest
 from benchbench.worker.results import read_build, read_measured
 
 Kept = TypeVar("Kept")
@@ -59,6 +59,17 @@ class StopAtOnce:
     def hit(self) -> None:
         """Stop."""
         self.stop = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Something that a worker makes: how, where it is kept, what failures call it."""
+
+    kind: JobKind
+    key: str
+    name: str
+    step: int | None = None
+    images: int | None = None
 
 
 @dataclass(slots=True)
@@ -129,62 +140,99 @@ class Runner:
             return self._unmeasured(cell, "failed", failure, wall_s, begun)
 
         artifacts: dict[str, Path] = {}
-        facts: list[dict[str, Any]] = []
-        for number, step in enumerate(cell.chain):
-            kind = str(step.conversion["kind"])
-            built = self._kept_artifact(cell, step.key, kind, number, artifacts)
-            if isinstance(built, Failure):
-                return failed(built)
-            artifacts[step.key] = built.main
-            facts.append(built.facts)
+        facts = self._chain(cell, artifacts)
+        if isinstance(facts, Failure):
+            return failed(facts)
         interrupted = self._reference(cell, artifacts)
         found = interrupted or self._measure(cell, artifacts)
         return failed(found) if isinstance(found, Failure) else _with_facts(found, facts)
+
+    def _chain(
+        self, cell: Cell, artifacts: dict[str, Path], steps: int | None = None
+    ) -> list[dict[str, Any]] | Failure:
+        """Find or build the first *steps* artifacts of the chain (all by default).
+
+        Their main files are added to *artifacts*; returns what their builds recorded.
+        """
+        facts = []
+        for number, step in enumerate(cell.chain[:steps]):
+            built = self._kept(
+                cell, _Made("build", step.key, str(step.conversion["kind"]), number), artifacts
+            )
+            if isinstance(built, Failure):
+                return built
+            artifacts[step.key] = built.main
+            facts.append(built.facts)
+        return facts
+
+    def built(self, cell: Cell) -> tuple[Artifact, dict[str, Any]] | Failure:
+        """Return the last artifact of the cell's chain and what each conversion recorded."""
+        facts = self._chain(cell, {})
+        if isinstance(facts, Failure):
+            return facts
+        artifact = ArtifactCache(self.cache).find(cell.chain[-1].key)
+        assert artifact is not None
+        return artifact, {str(one["conversion"]["kind"]): one.get("recorded", {}) for one in facts}
+
+    def outputs(self, cell: Cell, images: int) -> Path | Failure:
+        """Return the file of the raw outputs of the cell's artifact on its first *images*."""
+        return self._after_chain(cell, "outputs", images, None)
+
+    def sensitivity(self, cell: Cell, images: int, step: int) -> Path | Failure:
+        """Return the file with what quantizing each layer costs, for *step* of the chain."""
+        return self._after_chain(cell, "sensitivity", images, step)
+
+    def _after_chain(
+        self, cell: Cell, kind: JobKind, images: int, steps: int | None
+    ) -> Path | Failure:
+        artifacts: dict[str, Path] = {}
+        with Lock(device_lock(cell.device)) as lock:
+            if not self._acquire(lock, cell):
+                return _interrupted("wait")
+            built = self._chain(cell, artifacts, steps)
+            if isinstance(built, Failure):
+                return built
+            key = digest([kind, cell.id, images, steps, [s.key for s in cell.chain], cell.spec])
+            made = self._kept(cell, _Made(kind, key, kind, steps, images), artifacts)
+        return made if isinstance(made, Failure) else made.main
 
     def _reference(self, cell: Cell, artifacts: dict[str, Path]) -> Failure | None:
         """Find or make the outputs to compare with; without them there is only no comparison."""
         if cell.reference is None:
             return None
-        built = self._kept_artifact(cell, cell.reference.key, "reference", None, artifacts)
+        built = self._kept(cell, _Made("reference", cell.reference.key, "reference"), artifacts)
         if isinstance(built, Artifact):
             artifacts[cell.reference.key] = built.main
             return None
         return built if built.code == "interrupted" else None
 
-    def _kept_artifact(
-        self, cell: Cell, key: str, kind: str, number: int | None, artifacts: dict[str, Path]
-    ) -> Artifact | Failure:
-        """Return an artifact from the cache, or build it; never fail twice for one.
-
-        *number* is the step of the chain, None for the reference outputs.
-        """
-        if key in self._failed_builds:
-            return self._failed_builds[key]
+    def _kept(self, cell: Cell, what: _Made, artifacts: dict[str, Path]) -> Artifact | Failure:
+        """Return an artifact from the cache, or make it; never fail twice for one."""
+        if what.key in self._failed_builds:
+            return self._failed_builds[what.key]
         try:
-            with locked(self.cache / "locks" / f"{key}.lock"):
-                cache = ArtifactCache(self.cache)
-                built = cache.find(key) or self._build(cell, key, kind, number, artifacts)
+            with locked(self.cache / "locks" / f"{what.key}.lock"):
+                found = ArtifactCache(self.cache).find(what.key)
+                built = found or self._build(cell, what, artifacts)
         except StoreError as error:  # a full cache costs only the cells that need it
-            built = Failure(
-                code=error.code, stage=f"{kind}: keep", message=error.message, hint=error.hint
-            )
+            stage = f"{what.name}: keep"
+            built = Failure(code=error.code, stage=stage, message=error.message, hint=error.hint)
         if isinstance(built, Failure) and built.code != "interrupted":
-            self._failed_builds[key] = built
+            self._failed_builds[what.key] = built
         return built
 
-    def _build(
-        self, cell: Cell, key: str, kind: str, number: int | None, artifacts: dict[str, Path]
-    ) -> Artifact | Failure:
+    def _build(self, cell: Cell, what: _Made, artifacts: dict[str, Path]) -> Artifact | Failure:
         def keep(folder: Path, _: Outcome) -> Artifact:
             main, facts = read_build(folder)
-            return ArtifactCache(self.cache).commit(key, folder / "artifact", main, facts)
+            return ArtifactCache(self.cache).commit(what.key, folder / "artifact", main, facts)
 
-        work: JobKind = "reference" if number is None else "build"
-        built = self._work(cell, work, keep, artifacts, number)
+        built = self._work(cell, what, keep, artifacts)
         if isinstance(built, Failure):
-            return built.model_copy(
-                update={"stage": f"{kind}: {built.stage}", "message": f"{kind}: {built.message}"}
-            )
+            told = {
+                "stage": f"{what.name}: {built.stage}",
+                "message": f"{what.name}: {built.message}",
+            }
+            return built.model_copy(update=told)
         return built
 
     def _measure(self, cell: Cell, artifacts: dict[str, Path]) -> Result | Failure:
@@ -200,22 +248,22 @@ class Runner:
                 **taken,
             )
 
-        return self._work(cell, "measure", keep, artifacts)
+        return self._work(cell, _Made("measure", "", "measure"), keep, artifacts)
 
     def _work(
         self,
         cell: Cell,
-        kind: JobKind,
+        what: _Made,
         keep: Callable[[Path, Outcome], Kept],
         artifacts: dict[str, Path],
-        step: int | None = None,
     ) -> Kept | Failure:
         """Run one job in a worker and *keep* what it left; its folder goes away in any case."""
         folder = self.store.work_folder()
         job = Job(
-            kind=kind,
+            kind=what.kind,
             cell=cell,
-            step=step,
+            step=what.step,
+            images=what.images,
             folder=folder.resolve(),
             cache=self.cache.resolve(),
             artifacts={key: path.resolve() for key, path in artifacts.items()},
@@ -227,7 +275,7 @@ class Runner:
             self.run.put_log(cell.id, folder / "worker.log")
             if outcome.failure:
                 return outcome.failure
-            return _kept(keep, folder, outcome)
+            return _taken(keep, folder, outcome)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -280,7 +328,7 @@ def _with_facts(result: Result, facts: list[dict[str, Any]]) -> Result:
     return result.model_copy(update={"artifact": artifact})
 
 
-def _kept(keep: Callable[[Path, Outcome], Kept], folder: Path, outcome: Outcome) -> Kept | Failure:
+def _taken(keep: Callable[[Path, Outcome], Kept], folder: Path, outcome: Outcome) -> Kept | Failure:
     try:
         return keep(folder, outcome)
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:

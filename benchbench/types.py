@@ -25,7 +25,7 @@ Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "int8-dynamic
 TaskName = Literal["detection", "semantic-segmentation", "classification"]
 Status = Literal["measured", "compiled", "failed", "not_run"]
 """``compiled``: built and checked, but nothing here can run it."""
-JobKind = Literal["build", "reference", "measure"]
+JobKind = Literal["build", "reference", "outputs", "sensitivity", "measure"]
 Evidence = Literal["measured", "proxy", "compiled_only", "not_run"]
 
 Feed = Mapping[str, NDArray[Any]]
@@ -500,6 +500,8 @@ class Job(Record):
     cell: Cell
     step: int | None = None
     """For a build: which step of the chain."""
+    images: int | None = None
+    """For ``outputs`` and ``sensitivity``: how many images to run."""
     folder: Path
     """An empty folder of the worker's own; what it writes is committed by the parent."""
     cache: Path

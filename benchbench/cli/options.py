@@ -10,11 +10,11 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_STORE = click.option(
+store_option = click.option(
     "--store",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The results store.  [default: .benchbench, or $BENCHBENCH_STORE]",
+    help="The results store.  [default: .benchbench, or $BENCHBENCHstore_option]",
 )
 _SET = click.option(
     "--set",
@@ -28,7 +28,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 def common(command: Command) -> Command:
     """Add ``--store`` and ``--set``."""
-    return _STORE(_SET(command))
+    return store_option(_SET(command))
 
 
 def with_json(command: Command) -> Command:

@@ -79,10 +79,15 @@ class Run:
         """Return the run's manifest."""
         return _read(self.folder / "manifest.json", Manifest)
 
-    def begin(self, manifest: Manifest, invocation: Invocation) -> None:
-        """Make the folders, write the manifest if it is new, and note the invocation."""
+    def prepare(self) -> Run:
+        """Make the run's folders."""
         for name in ("cells", "arrays", "logs", "invocations"):
             make_folder(self.folder / name)
+        return self
+
+    def begin(self, manifest: Manifest, invocation: Invocation) -> None:
+        """Make the folders, write the manifest if it is new, and note the invocation."""
+        self.prepare()
         path = self.folder / "manifest.json"
         if not path.is_file():
             write_json(path, manifest.model_dump(mode="json"))
@@ -267,6 +272,10 @@ class Store:
                 break
             found.append(Run(folder))
         return found
+
+    def scratch(self, *names: str) -> Run:
+        """Return a place for results that belong to no run: diagnoses, sensitivities."""
+        return Run(self.folder.joinpath("scratch", *names)).prepare()
 
     def new(self, base: str) -> Run:
         """Return the next run named after *base*; its folder is not made yet."""

@@ -88,6 +88,14 @@ def _run(job: Job, reporter: Reporter) -> None:
         from benchbench.worker.reference import build_reference
 
         build_reference(job, reporter)
+    elif job.kind == "outputs":
+        from benchbench.worker.reference import build_outputs
+
+        build_outputs(job, reporter)
+    elif job.kind == "sensitivity":
+        from benchbench.worker.sensitivity import build_ranking
+
+        build_ranking(job, reporter)
     else:
         from benchbench.worker.measure import measure
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from benchbench import plugins
 from benchbench.artifacts import stored_bytes
 from benchbench.contents import drawn, limited
+from benchbench.files import make_folder
 from benchbench.inputs import InputContract, read_image
 from benchbench.types import (
     Cell,
@@ -21,6 +22,7 @@ from benchbench.types import (
     InputShape,
     Job,
     ModelFile,
+    Request,
 )
 
 
@@ -33,6 +35,18 @@ def input_shape(cell: Cell) -> InputShape:
     """Return the shape that the cell's model is fed with."""
     declared = contract(cell)
     return InputShape(declared.shape(cell.batch), declared.dtype, declared.name)
+
+
+def request_of(job: Job) -> Request:
+    """Return what the job's cell asks of its runtime."""
+    cell = job.cell
+    return Request(
+        precision=cell.precision,
+        device=cell.device,
+        threads=cell.spec["threads"],
+        input=input_shape(cell),
+        cache=make_folder(job.cache / "runtimes" / str(cell.spec["runtime"]["kind"])),
+    )
 
 
 def evaluation_split(cell: Cell, cache: Path) -> DatasetSplit:

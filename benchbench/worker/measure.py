@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchbench import plugins
 from benchbench.columns import pack_predictions, pack_samples
 from benchbench.errors import CompiledOnly, ModelError, PlacementError
-from benchbench.files import make_folder, sha256_file, write_json
+from benchbench.files import sha256_file, write_json
 from benchbench.inputs import read_image
 from benchbench.measure import accuracy, latency, memory
 from benchbench.measure.accuracy import Prepared
@@ -32,7 +32,6 @@ from benchbench.types import (
     ModelFile,
     Placement,
     Prediction,
-    Request,
     Scores,
 )
 from benchbench.worker import reference
@@ -40,9 +39,9 @@ from benchbench.worker.inputs import (
     class_map,
     contract,
     evaluation_split,
-    input_shape,
     model_file,
     prepare,
+    request_of,
 )
 from benchbench.worker.results import Measured
 
@@ -58,16 +57,8 @@ def measure(job: Job, reporter: Any) -> None:
     split = evaluation_split(cell, job.cache)
     model = model_file(job, len(cell.chain))
     runtime = plugins.build("runtimes", cell.spec["runtime"])
-    request = Request(
-        precision=cell.precision,
-        device=cell.device,
-        threads=cell.spec["threads"],
-        input=input_shape(cell),
-        cache=make_folder(job.cache / "runtimes" / str(cell.spec["runtime"]["kind"])),
-    )
     try:
-        opened = runtime.open(model, request)
-        with opened as session:
+        with runtime.open(model, request_of(job)) as session:
             measured = _measured(job, reporter, session, split)
     except CompiledOnly as only:
         measured = _compiled(only)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,44 +26,59 @@ from benchbench.types import (
     Job,
     Parity,
     Prediction,
-    Reference,
     Request,
 )
-from benchbench.worker.inputs import class_map, contract, evaluation_split, input_shape, prepare
+from benchbench.worker.inputs import (
+    class_map,
+    contract,
+    evaluation_split,
+    input_shape,
+    model_file,
+    prepare,
+    request_of,
+)
 
 _FILE = "outputs.npz"
 
 
 def build_reference(job: Job, reporter: Any) -> None:
     """Run the source at fp32; leaves ``artifact/outputs.npz`` and ``result.json``."""
-    cell = job.cell
-    reference = cell.reference
+    cell, reference = job.cell, job.cell.reference
     assert reference is not None
     reporter.enter("reference")
     model = plugins.build("sources", cell.spec["source"]).open(reference.start)
     runtime = plugins.build("runtimes", reference.runtime)
     request = Request("fp32", "cpu", cell.spec["threads"], input_shape(cell))
-    split = evaluation_split(cell, job.cache)
-    with runtime.open(model, request) as session:
-        outputs = [
-            accuracy.infer(session, feed) for feed, _ in batches(cell, split, session, reference)
-        ]
+    _keep(job, runtime.open(model, request), reference.images)
+
+
+def build_outputs(job: Job, reporter: Any) -> None:
+    """Run the cell's own artifact on ``job.images``; leaves what the reference leaves."""
+    cell = job.cell
+    assert job.images is not None
+    reporter.enter("outputs")
+    model = model_file(job, len(cell.chain))
+    runtime = plugins.build("runtimes", cell.spec["runtime"])
+    _keep(job, runtime.open(model, request_of(job)), job.images)
+
+
+def _keep(job: Job, opened: AbstractContextManager[Session], images: int) -> None:
+    split = evaluation_split(job.cell, job.cache)
+    with opened as session:
+        fed = batches(job.cell, split, session, images)
+        outputs = [accuracy.infer(session, feed) for feed, _ in fed]
     folder = make_folder(job.folder / "artifact")
     (folder / _FILE).write_bytes(_packed(outputs))
-    facts = {
-        "reference": f"{reference.start} in {reference.runtime['kind']}",
-        "versions": plugins.versions(runtime),
-        "images": reference.images,
-    }
+    facts = {"kind": job.kind, "images": images}
     write_json(job.folder / "result.json", {"main": _FILE, "facts": facts})
 
 
 def batches(
-    cell: Cell, split: DatasetSplit, session: Session, reference: Reference
+    cell: Cell, split: DatasetSplit, session: Session, count: int
 ) -> list[tuple[Feed, list[Geometry]]]:
-    """Return the first images of the split, as the session takes them."""
+    """Return the first *count* images of the split, as the session takes them."""
     name, declared = session.inputs[0].name, contract(cell)
-    images = sorted(split.images, key=lambda image: image.id)[: reference.images]
+    images = sorted(split.images, key=lambda image: image.id)[:count]
     found: list[tuple[Feed, list[Geometry]]] = []
     for group in accuracy.batches(images, cell.batch):
         ready = [prepare(declared, image) for image in group]
@@ -82,8 +98,8 @@ def compare(job: Job, session: Session, split: DatasetSplit) -> Parity | None:
     if stored is None:
         reason = "the source could not be run at fp32 here"
         return Parity(reference=told, images=0, reason=reason)
-    want = _unpacked(stored)
-    fed = batches(cell, split, session, reference)
+    want = unpack_outputs(stored)
+    fed = batches(cell, split, session, reference.images)
     got = [accuracy.infer(session, feed) for feed, _ in fed]
     errors = parity.compare(want, got)
     if isinstance(errors, str):
@@ -118,7 +134,8 @@ def _packed(outputs: Sequence[Feed]) -> bytes:
     return save_arrays({"names": np.array(json.dumps(names)), **arrays})
 
 
-def _unpacked(path: Path) -> list[Feed]:
+def unpack_outputs(path: Path) -> list[Feed]:
+    """Return the outputs of each batch that a worker left."""
     with np.load(path, allow_pickle=False) as file:
         names = json.loads(str(file["names"]))
         count = len({key.partition(".")[0] for key in file.files if key != "names"})

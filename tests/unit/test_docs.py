@@ -24,7 +24,7 @@ from benchbench.view import CellView, LatencyView, RunView
 from tests import tiny
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted(DOCS.rglob("*.md"))
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -115,7 +115,7 @@ def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
 
 def test_the_index_lists_every_page() -> None:
     linked = set(_LINK.findall(page("README.md")))
-    assert linked == {path.name for path in PAGES} - {"README.md"}
+    assert linked == {path.relative_to(DOCS).as_posix() for path in PAGES} - {"README.md"}
 
 
 def test_every_suite_in_the_documentation_loads(linear, tmp_path: Path) -> None:
@@ -173,6 +173,11 @@ def _write_onnx(path: Path) -> None:
 def test_every_plug_in_and_option_is_described(family: str, name: str) -> None:
     known = words(section(page("suites.md"), family))
     assert name in known
+    if family == "runtimes":
+        known = words(page(f"runtimes/{name}.md"))
+    if family == "conversions":
+        known |= words(page("quantization.md"))
+        known = known.union(*(words(path.read_text()) for path in DOCS.glob("runtimes/*.md")))
     missing = {key for key in plugins.load(family, name).model_fields if key not in known}
     assert not missing, f"{family} {name}: {missing} are not in docs/suites.md, {family}"
 

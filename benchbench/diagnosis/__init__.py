@@ -1,0 +1,1 @@
+"""Why two cells of a dataset score differently."""
