@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchbench.errors import MissingDependency, ModelError
+from benchbench.errors import MissingDependency, ModelError, PlacementError
 from benchbench.protocols import Packages
 from benchbench.runtimes.contract import (
     PROBE_RUNS,
     Work,
     check_device,
     check_input,
-    dominant,
+    cpus,
+    effective,
     probe,
+    share_in,
     shares,
     unreadable,
 )
 from benchbench.types import (
     Feed,
+    Finding,
     InputShape,
     ModelFile,
     Placement,
     Precision,
     Record,
     Request,
+    Share,
     TensorSpec,
     Variant,
 )
 
 _TELEMETRY = "openvino_telemetry"
+_DRIVER = "install Intel's GPU driver (package intel-opencl-icd) and give this user /dev/dri"
+_DRM = Path("/sys/class/drm")
+_INTEL = "0x8086"
+_KNOWN = ("cpu", "gpu", "gpu:*")
 _FORMATS = ("openvino-ir", "onnx")
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 _HEAVY = frozenset(
@@ -44,20 +54,14 @@ _HEAVY = frozenset(
         "Deconvolution",
         "DeformableConvolution",
         "FullyConnected",
+        "Gemm",
         "MatMul",
         "RNNCell",
         "RNNSeq",
         "ScaledDotProductAttention",
     }
 )
-_PRECISIONS = {
-    "f32": "fp32",
-    "f16": "fp16",
-    "bf16": "bf16",
-    "i8": "int8",
-    "I8": "int8",
-    "u8": "int8",
-}
+_PRECISIONS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 
 
 class OpenVino(Record):
@@ -70,56 +74,79 @@ class OpenVino(Record):
     packages: ClassVar[Packages] = (("openvino",),)
     extra: ClassVar[str] = "openvino"
 
-    def accepts(self, precision: Precision, device: str) -> Sequence[Variant]:  # noqa: ARG002
-        """Return IR, then onnx: fp32 files for fp32, bf16 and fp16, int8 files for int8."""
-        if precision not in _HINTS:
+    weights: Literal["fp32", "fp16"] = "fp32"
+    """How the file stores the weights for fp32, bf16 and fp16; they are computed as requested."""
+
+    def accepts(self, precision: Precision, device: str) -> Sequence[Variant]:
+        """Return IR, then onnx: as ``weights`` says, int8 files for int8. No bf16 on a GPU."""
+        if precision not in _HINTS or (precision == "bf16" and device != "cpu"):
             return ()
-        stored: Precision = "int8" if precision == "int8" else "fp32"
-        found = tuple(Variant(format=name, precision=stored) for name in _FORMATS)
-        quantized = Variant(format="onnx", precision="int8", target="cpu")
-        return (*found, quantized) if stored == "int8" else found
+        if precision == "int8":
+            made = Variant(format="onnx", precision="int8", target="cpu")
+            return (*(Variant(format=name, precision="int8") for name in _FORMATS), made)
+        return tuple(Variant(format=name, precision=self.weights) for name in _FORMATS)
 
     def known_devices(self) -> Sequence[str]:
-        """Return ``cpu``."""
-        return ("cpu",)
+        """Return ``cpu``, and ``gpu`` or ``gpu:N`` for an Intel GPU."""
+        return _KNOWN
+
+    def absent(self, device: str) -> str | None:
+        """Return why an Intel GPU cannot be used here; None for the CPU."""
+        return None if device == "cpu" else _no_intel_gpu(_DRM)
+
+    def checkup(self) -> Sequence[Finding]:
+        """Tell OpenVINO's version, its devices and what they compute in."""
+        try:
+            openvino = _library()
+            core = openvino.Core()
+            names = list(core.available_devices)
+            devices = [_finding(core, name) for name in names]
+        except MissingDependency as error:
+            return (Finding(level="error", message=error.message, hint=error.hint),)
+        except (RuntimeError, ImportError, OSError) as error:
+            hint = "pip install --force-reinstall openvino"
+            return (Finding(level="error", message=f"OpenVINO does not start: {error}", hint=hint),)
+        version = f"openvino {openvino.__version__}, telemetry hidden while benchbench imports it"
+        found = [Finding(level="ok", message=version), *devices]
+        if not any(name.startswith("GPU") for name in names) and not _no_intel_gpu(_DRM):
+            message = "there is an Intel GPU, but OpenVINO does not see it"
+            found.append(Finding(level="warning", message=message, hint=_DRIVER))
+        return found
 
     @contextmanager
     def open(self, model: ModelFile, request: Request) -> Iterator[_Session]:
         """Compile *model*; raise ModelError if it cannot be read or does not take the input."""
-        check_device("openvino", request.device, self.known_devices())
         core = _library().Core()
+        name = _plugin_device(core, request.device)
         network, spec = _network(core, model, request.input)
-        config = {
-            "INFERENCE_PRECISION_HINT": _HINTS[request.precision],
-            "INFERENCE_NUM_THREADS": request.threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": "LATENCY",
-        }
+        compile_ = _Compile(core, network, name, _config(request))
         try:
-            compiled = core.compile_model(network, "CPU", config)
+            compiled = compile_()
         except RuntimeError as error:
             raise unreadable(model, "OpenVINO", error) from error
-        yield _Session(compiled, spec, request, _Recompile(core, network, config))
+        yield _Session(compiled, spec, request, compile_)
 
 
-class _Recompile:
-    """Compiles the same network once more, with performance counters."""
+class _Compile:
+    """Compiles the same network for the same device, with performance counters if asked."""
 
-    def __init__(self, core: Any, network: Any, config: dict[str, Any]) -> None:
-        self._core, self._network, self._config = core, network, config
+    def __init__(self, core: Any, network: Any, device: str, config: dict[str, Any]) -> None:
+        self.device, self.network = device, network
+        self._core, self._config = core, config
 
-    def __call__(self) -> Any:
-        return self._core.compile_model(self._network, "CPU", self._config | {"PERF_COUNT": True})
+    def __call__(self, *, counted: bool = False) -> Any:
+        config = self._config | ({"PERF_COUNT": True} if counted else {})
+        return self._core.compile_model(self.network, self.device, config)
 
 
 class _Session:
     """Shares the caller's input memory; outputs live in the request until download copies them."""
 
     def __init__(
-        self, compiled: Any, spec: TensorSpec, request: Request, recompile: _Recompile
+        self, compiled: Any, spec: TensorSpec, request: Request, compile_: _Compile
     ) -> None:
         self.inputs: Sequence[TensorSpec] = (spec,)
-        self._compiled, self._request, self._recompile = compiled, request, recompile
+        self._compiled, self._request, self._compile = compiled, request, compile_
         self._infer = compiled.create_infer_request()
         self._names = [_name(port, index) for index, port in enumerate(compiled.outputs)]
         self._ports = list(compiled.outputs)
@@ -145,22 +172,35 @@ class _Session:
         }
 
     def placement(self) -> Placement:
-        work, source = evidence(self._recompile(), self._request.input)
+        request = self._request
+        work, source = evidence(self._compile(counted=True), request.input)
         coverage = shares(work)
-        devices = ", ".join(self._compiled.get_property("EXECUTION_DEVICES"))
+        asked = self._compile.device
+        executed = ", ".join(self._compiled.get_property("EXECUTION_DEVICES"))
+        there = executed in {asked, f"{asked}.0"}
         kernels = sorted({kernel for kernel, _, _ in heavy_nodes(self._compiled)})
         return Placement(
-            requested_provider="CPU",
-            provider=devices,
-            requested_device=self._request.device,
-            device="cpu" if devices == "CPU" else devices.lower(),
-            requested_precision=self._request.precision,
-            precision=dominant(coverage),
-            threads=int(self._compiled.get_property("INFERENCE_NUM_THREADS")),
+            requested_provider=asked,
+            provider=asked if there else executed,
+            requested_device=request.device,
+            device=request.device if there else executed.lower().replace(".", ":"),
+            requested_precision=request.precision,
+            precision=effective(coverage),
+            threads=self._threads(),
+            affinity=cpus(),
             coverage=coverage,
+            # A compiled model has one device: without HETERO or AUTO no node goes elsewhere.
+            on_device=Share(nodes=float(there), time=float(there)),
+            in_precision=share_in(work, request.precision, timed=True),
             source=source,
-            details={"kernels": ", ".join(kernels)},
+            copies_inside_run=request.device != "cpu",
+            details={"kernels": ", ".join(kernels), "stored": _stored(self._compile.network)},
         )
+
+    def _threads(self) -> int:
+        if self._request.device != "cpu":
+            return self._request.threads
+        return int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
 
 
 def evidence(compiled: Any, shape: InputShape) -> tuple[list[Work], str]:
@@ -184,7 +224,7 @@ def heavy_nodes(compiled: Any) -> Iterator[tuple[str, str, str]]:
         info = node.get_rt_info()
         if info["layerType"].astype(str) in _HEAVY:
             kernel = info["primitiveType"].astype(str)
-            suffix = kernel.rpartition("_")[2]
+            suffix = kernel.rpartition("_")[2].lower()
             yield kernel, _PRECISIONS.get(suffix, suffix), node.get_friendly_name()
 
 
@@ -199,6 +239,58 @@ def _times(compiled: Any, shape: InputShape) -> dict[str, float]:
             taken = node.real_time.total_seconds() * 1e6
             fastest[node.node_name] = min(fastest.get(node.node_name, taken), taken)
     return fastest
+
+
+def _config(request: Request) -> dict[str, Any]:
+    config = {
+        "INFERENCE_PRECISION_HINT": _HINTS[request.precision],
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    if request.device == "cpu":
+        config["INFERENCE_NUM_THREADS"] = request.threads
+    elif request.cache is not None:
+        config["CACHE_DIR"] = str(request.cache)
+    return config
+
+
+def _plugin_device(core: Any, device: str) -> str:
+    """Return OpenVINO's name of *device*; raise PlacementError if it is unknown or absent."""
+    if not re.fullmatch(r"cpu|gpu(:\d+)?", device):
+        check_device("openvino", device, ("cpu", "gpu", "gpu:0"))
+    name = device.upper().replace(":", ".")
+    there = list(core.available_devices)
+    # One GPU alone is listed as "GPU"; with several each has its number.
+    if name not in there and not {f"{name}.0", name.removesuffix(".0")} & set(there):
+        raise PlacementError(f"OpenVINO has no {name} here, only {', '.join(there)}", hint=_DRIVER)
+    return name
+
+
+def _no_intel_gpu(drm: Path) -> str | None:
+    """Return why no Intel GPU can be used, from the kernel's list of render nodes."""
+    vendors = [path.read_text().strip() for path in drm.glob("renderD*/device/vendor")]
+    if _INTEL in vendors:
+        return None
+    others = f"; those of {', '.join(sorted(set(vendors)))} are none" if vendors else ""
+    return f"no Intel GPU: the kernel lists no render node of vendor {_INTEL}{others}"
+
+
+def _finding(core: Any, name: str) -> Finding:
+    full = core.get_property(name, "FULL_DEVICE_NAME")
+    able = ", ".join(sorted(core.get_property(name, "OPTIMIZATION_CAPABILITIES")))
+    return Finding(level="ok", message=f"{name}: {full}; computes {able}")
+
+
+def _stored(network: Any) -> str:
+    """Return the share of constants' bytes by element type, e.g. ``f16 99 %, i64 1 %``."""
+    sizes: dict[str, int] = {}
+    for op in network.get_ops():
+        if op.get_type_name() == "Constant":
+            kind = op.get_element_type().get_type_name()
+            sizes[kind] = sizes.get(kind, 0) + int(op.get_byte_size())
+    total = sum(sizes.values()) or 1
+    ranked = sorted(sizes.items(), key=lambda one: (-one[1], one[0]))
+    return ", ".join(f"{kind} {size / total:.0%}" for kind, size in ranked)
 
 
 def _library() -> Any:

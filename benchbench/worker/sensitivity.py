@@ -6,6 +6,7 @@ tuning on the test set.
 
 from __future__ import annotations
 
+import glob
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -93,11 +94,11 @@ def build_ranking(job: Job, reporter: Any) -> None:
     bench = _Bench(job)
     reporter.enter("layers")
     names = bench.conversion.layers(bench.model)
-    whole = bench.cost(bench.conversion.only(bench.model, names))
+    whole = bench.cost(bench.conversion)
     costs, faults = _each(bench, names, reporter)
     ranked = sorted(costs, key=_rank)
     reporter.enter("exclusions")
-    proposals = _proposals(bench, names, ranked, reporter)
+    proposals = _proposals(bench, ranked, reporter)
     found = Sensitivity(
         conversion=str(job.cell.chain[bench.step].conversion["kind"]),
         metric=bench.metric_name,
@@ -130,15 +131,12 @@ def _each(
     return costs, faults
 
 
-def _proposals(
-    bench: _Bench, names: Sequence[str], ranked: Sequence[LayerCost], reporter: Any
-) -> tuple[Proposal, ...]:
+def _proposals(bench: _Bench, ranked: Sequence[LayerCost], reporter: Any) -> tuple[Proposal, ...]:
     found: list[Proposal] = []
     most = min(MOST, len(ranked) - 1)
     for count in range(1, most + 1):
-        left = tuple(cost.layer for cost in ranked[:count])
-        kept = [name for name in names if name not in left]
-        cost = bench.cost(bench.conversion.only(bench.model, kept))
+        left = tuple(glob.escape(cost.layer) for cost in ranked[:count])
+        cost = bench.cost(bench.without(left))
         found.append(Proposal(exclude=left, points=cost.points, snr_db=cost.snr_db))
         reporter.progress(count, most)
     return tuple(found)
@@ -182,6 +180,11 @@ class _Bench:
         self._fed: list[tuple[Any, list[Geometry]]] = self._prepared()
         self._want = self._run(self._float_model(), "fp32")
         self.float_score = self._score(self._want)
+
+    def without(self, layers: tuple[str, ...]) -> Any:
+        """Return the conversion with *layers* (globs) left in float too."""
+        record: Any = self.conversion
+        return record.model_copy(update={"exclude": (*record.exclude, *layers)})
 
     def cost(self, conversion: Any) -> Cost:
         """Convert the model so, run it, and compare it with float."""

@@ -127,20 +127,23 @@ def test_an_unknown_cell_is_told_with_the_nearest(run, tmp_path, name, told) -> 
         diagnose(tmp_path, run(), A, name)
 
 
-def test_a_coarse_output_scale_is_named_with_what_it_costs(data_dir, tmp_path) -> None:
-    """FastestDet's real outputs, and the same rounded as one coarse int8 scale would."""
+def test_a_scale_shared_by_boxes_and_scores_is_named_with_what_it_costs(data_dir, tmp_path) -> None:
+    """FastestDet's real outputs, rounded as if its boxes were pixels beside scores of 0..1."""
     pytest.importorskip("onnxruntime")
     pytest.importorskip("cv2")
     cell, split, want = _fastestdet(data_dir, tmp_path)
-    got = [{name: np.round(a / 0.2) * np.float32(0.2) for name, a in feed.items()} for feed in want]
+    step = 352 / 127
+    steps = np.full((85, 1, 1), step, np.float32)
+    steps[1:5] /= 352
+    got = [{name: np.round(a / steps) * steps for name, a in feed.items()} for feed in want]
     files = tuple(_packed(tmp_path / f"{n}.npz", feeds) for n, feeds in enumerate((want, got)))
     trial = Trial(cell, split, files)
     gap = 100 * ((trial.score(want) or 0) - (trial.score(got) or 0))
-    assert gap > 1
+    assert gap > 10
     worst = causes(cell, split, files)[0]
     assert worst.code == SHARED
-    assert worst.step == pytest.approx(0.2, rel=1e-3)
-    assert worst.points > 0.7 * gap
+    assert (worst.channels, worst.of, worst.levels) == (81, 85, 1)
+    assert worst.points > 0.9 * gap
 
 
 def _packed(path: Path, feeds: list[dict[str, np.ndarray]]) -> Path:
