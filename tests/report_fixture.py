@@ -1,6 +1,7 @@
 """A run that looks measured, made by formula: for report tests and for looking at pages.
 
-``python -m tests.report_fixture OUT.html [CELLS | hostile]`` writes a preview. Its numbers are
+``python -m tests.report_fixture OUT.html [CELLS | hostile]`` writes a preview of a page, or of
+``figures.pdf`` where OUT ends so. Its numbers are
 invented: they exist to be rendered, never to be quoted.
 """
 
@@ -11,8 +12,18 @@ import sys
 from pathlib import Path
 from statistics import NormalDist
 
-from benchbench.types import ArtifactInfo, Caveat, DatasetCard, Failure, Placement, Variant
-from benchbench.view import CellView, LatencyView, RunView
+from benchbench.types import (
+    ArtifactInfo,
+    Caveat,
+    DatasetCard,
+    Failure,
+    OutputError,
+    Parity,
+    Placement,
+    Share,
+    Variant,
+)
+from benchbench.view import CellView, LatencyView, RunView, Speedup
 
 CLASSES = (
     "bottle", "can", "carton", "jar", "cap", "label", "scratch", "dent", "crack", "stain",
@@ -78,6 +89,8 @@ def latency(median: float, index: int, queries: int = 400) -> LatencyView:
 def _placement(runtime: str, precision: str, effective: str | None = None) -> Placement:
     share = {"int8": {"int8": 0.9634, "fp32": 0.0366}, "bf16": {"bf16": 0.99961, "fp32": 0.00039}}
     provider = {"onnxruntime": "CPUExecutionProvider", "openvino": "CPU"}.get(runtime, "ATen")
+    coverage = share.get(effective or precision, {effective or precision: 1.0})
+    part, timed = coverage.get(precision, 0.0), runtime == "onnxruntime"
     return Placement(
         requested_provider=provider,
         provider=provider,
@@ -86,7 +99,10 @@ def _placement(runtime: str, precision: str, effective: str | None = None) -> Pl
         requested_precision=precision,
         precision=effective or precision,
         threads=1,
-        coverage=share.get(effective or precision, {effective or precision: 1.0}),
+        affinity=(0, 1),
+        coverage=coverage,
+        on_device=Share(nodes=1.0, time=1.0 if timed else None),
+        in_precision=Share(nodes=round(part**2, 4), time=part if timed else None),
         source={"onnxruntime": "onnxruntime profile", "openvino": "execution graph"}.get(
             runtime, "module walk"
         ),
@@ -153,7 +169,9 @@ def measured(
         + (model > "g")) - 0.012 * (i % 3) * (precision == "int8"))), 4)
         for i, name in enumerate(CLASSES)
     }  # fmt: skip
+    place = _placement(runtime, precision, effective)
     metrics = {
+        "coverage.precision": place.in_precision.best, "coverage.device": place.on_device.best,
         "AP": ap, "AP50": round(ap * 1.45, 4), "AP75": round(ap * 1.08, 4),
         "AP_small": None, "AR_100": round(ap * 1.2, 4),
     }  # fmt: skip
@@ -171,12 +189,16 @@ def measured(
             "convention": {"iou": "0.50:0.05:0.95", "max_dets": "100", "area": "all"},
             "counts": {"images": 240, "annotations": 1312},
             "latency": latency(p50, index, 1200 if index % 4 == 1 else 400),
-            "placement": _placement(runtime, precision, effective),
+            "placement": place,
+            "admitted": ("precision",) if effective else (),
+            "parity": parity(precision),
             "artifact": ArtifactInfo(
                 variant=Variant(format="onnx", precision=precision),
                 sha256=f"{index + 160:02x}" * 32,
                 bytes=int(scale),
                 chain=chain,
+                build_s={name: 3.2 + 9.25 * place for place, name in enumerate(chain)},
+                facts={"onnx-int8": CALIBRATION} if precision == "int8" else {},
             ),
             "memory": {"load": int(4.2e8 + index * 1e7), "inference": int(1.4e8)},
             "caveats": _caveats(index, p50, extra),
@@ -185,6 +207,29 @@ def measured(
             "stages_s": {"open": 1.2, "accuracy": 24.8, "latency": 12.1},
         }
     )
+
+
+CALIBRATION = {
+    "calibration": {"method": "entropy", "images": 128, "split": "calibration", "seed": 7},
+    "excluded": ["/head/Conv_3"],
+}
+_NOISE = {"fp32": 118.0, "bf16": 27.5, "fp16": 49.0, "int8": 17.9, "int8-dynamic": 21.7}
+
+
+def parity(precision: str) -> Parity:
+    """Return how an artifact of two outputs compares with its source."""
+    snr = _NOISE[precision]
+    gap = 10 ** (-snr / 20)
+    outputs = tuple(
+        OutputError(
+            name=name, max_abs=round(31 * gap * scale, 6), mean_abs=round(2.4 * gap * scale, 6),
+            max_sigma=round(9 * gap, 6), cosine=1 - gap**2 / 2, snr_db=snr + index,
+        )
+        for index, (name, scale) in enumerate((("boxes", 20.0), ("scores", 0.5)))
+    )  # fmt: skip
+    agreement = {"matched": 1 - gap / 4, "iou": 1 - gap / 6}
+    return Parity(reference="onnx fp32, onnxruntime 1.31.1", images=8, outputs=outputs,
+                  agreement=agreement)  # fmt: skip
 
 
 def broken(
@@ -209,6 +254,12 @@ MISSING = Failure(
     message="the package 'tensorrt' is not installed",
     hint="pip install 'benchbench[tensorrt]'",
 )
+ABSENT = Failure(
+    code="missing_device",
+    stage="plan",
+    message="no CUDA device: the driver libcuda.so.1 is not installed",
+    hint="run this suite on a machine with an NVIDIA GPU",
+)
 FCOS, NANO = "fcos-r50", "nanodet-plus-m"
 
 
@@ -232,11 +283,105 @@ def cells() -> tuple[CellView, ...]:
         measured(i, m, r, p, ap=ap, p50=p50, effective=e)
         for i, (m, r, p, ap, p50, e) in enumerate(rows)
     ]
+    bases = {(c.model, c.runtime): c for c in good if c.precision == "fp32"}
     return (
-        *good,
+        *(_with_speed(cell, bases[cell.model, cell.runtime]) for cell in good),
         broken(12, NANO, "openvino", "fp16", CRASH),
         broken(13, NANO, "tensorrt", "fp16", MISSING, "not_run"),
     )
+
+
+def _with_speed(cell: CellView, base: CellView) -> CellView:
+    if cell.precision == "fp32":
+        return cell
+    ratio = base.latency.p50_ms / cell.latency.p50_ms
+    speed = Speedup(against=base.id, ratio=round(ratio, 4), low=round(ratio * 0.975, 4),
+                    high=round(ratio * 1.026, 4), method="bootstrap")  # fmt: skip
+    return cell.model_copy(update={"speedup": speed})
+
+
+def _changed(cell: CellView, place: dict[str, object], **changes: object) -> CellView:
+    """Return *cell* with other facts, checked, and other facts of its placement."""
+    body = cell.model_dump() | changes
+    return CellView.model_validate(body | {"placement": body["placement"] | place})
+
+
+def elsewhere() -> CellView:
+    """Return a cell that asked for CUDA and ran on the CPU, admitted by name."""
+    cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+    asked = {"requested_provider": cuda, "requested_device": "cuda",
+             "on_device": {"nodes": 0.125, "time": None}}  # fmt: skip
+    cell = measured(14, NANO, "onnxruntime", "fp16", ap=0.4129, p50=9.02)
+    return _changed(
+        cell,
+        asked,
+        device="cuda",
+        label=f"{cell.label} cuda",
+        admitted=("provider", "device"),
+        metrics=cell.metrics | {"coverage.device": 0.125},
+        caveats=(
+            SINGLE,
+            Caveat(code="provider_admitted", figures={"requested": cuda, "effective": cpu}),
+            Caveat(code="device_admitted", figures={"requested": "cuda", "effective": "cpu"}),
+        ),
+    )
+
+
+def stand_in() -> CellView:
+    """Return a proxy: an int8 file made for TensorRT that ran on the CPU, without a profile."""
+    cell = measured(15, FCOS, "onnxruntime-trt-file", "int8", ap=0.4871, p50=97.3)
+    reason = "not known from tensor types in the file"
+    place = {"evidence": "proxy", "source": "tensor types in the file", "coverage": {},
+             "in_precision": {}, "precision": "int8"}  # fmt: skip
+    far = {"output": "scores", "snr_db": 7.83, "expected_db": 20.0}
+    return _changed(
+        cell,
+        place,
+        metrics=cell.metrics | {"coverage.precision": None},
+        reasons=cell.reasons | {"coverage.precision": reason},
+        parity=None,
+        caveats=(
+            SINGLE,
+            Caveat(code="proxy", figures={"source": "tensor types in the file"}),
+            Caveat(code="unproved", figures={"source": "tensor types in the file"}),
+            Caveat(code="parity_far", figures=far),
+        ),
+    )
+
+
+def compiled() -> CellView:
+    """Return an engine that was built and checked, but that nothing here can run."""
+    cell = measured(16, FCOS, "tensorrt-rtx", "int8", ap=0.1, p50=1.0)
+    place = {"requested_provider": "TensorRT-RTX", "provider": "TensorRT-RTX",
+             "requested_device": "cuda", "device": "cuda", "evidence": "compiled_only",
+             "source": "engine inspector", "in_precision": {"nodes": 0.9412, "time": None},
+             "on_device": {}}  # fmt: skip
+    none = {"metrics": {}, "primary": None, "per_class": {}, "reasons": {}, "counts": {},
+            "evaluator": None, "convention": {}, "latency": None, "memory": {}}  # fmt: skip
+    reason = "TensorRT-RTX 1.5.0 built the engine; this machine has no GPU"
+    return _changed(
+        cell,
+        place,
+        **none,
+        status="compiled",
+        device="cuda",
+        label=f"{cell.label} cuda",
+        parity=Parity(reference="onnx fp32", images=0, reason="the engine cannot be run here"),
+        caveats=(Caveat(code="compiled_only", figures={"reason": reason}),),
+    )
+
+
+def odd() -> tuple[CellView, ...]:
+    """Return a row of every other kind of evidence, and one whose device is missing."""
+    dynamic = measured(17, NANO, "onnxruntime", "int8-dynamic", ap=0.4012, p50=10.31)
+    fp32 = next(c for c in cells() if (c.model, c.label[-18:]) == (NANO, "onnxruntime · fp32"))
+    missing = broken(18, FCOS, "tensorrt", "fp8", ABSENT, "not_run")
+    return elsewhere(), stand_in(), compiled(), _with_speed(dynamic, fp32), missing
+
+
+def varied() -> RunView:
+    """Return the run of :func:`cells` and :func:`odd`: everything a report can show."""
+    return run((*cells(), *odd()))
 
 
 def run(of: tuple[CellView, ...] | None = None) -> RunView:
@@ -272,9 +417,9 @@ def run(of: tuple[CellView, ...] | None = None) -> RunView:
 
 
 def small() -> RunView:
-    """Return a run short enough for golden files: measured, admitted, failed and not run."""
+    """Return a run short enough for golden files: measured, compiled, admitted, failed and not run."""
     every = cells()
-    return run((every[3], every[4], every[5], every[12], every[13]))
+    return run((every[3], every[4], every[5], every[12], every[13], *odd()))
 
 
 def hostile() -> RunView:
@@ -288,15 +433,32 @@ def hostile() -> RunView:
                     "model": name, "runtime": name, "dataset": name, "label": name,
                     "per_class": {"AP": {name: 0.5}}, "protocol": {name: {name: name}},
                     "caveats": (Caveat(code=name, figures={name: name}),), "evaluator": name,
+                    "parity": _hostile_parity(name),
+                    "placement": cell.placement.model_copy(update={
+                        "provider": name, "source": name, "device": name,
+                    } | ({"evidence": "proxy"} if index % 2 else
+                         {"requested_provider": name, "requested_device": name})),
+                    "artifact": cell.artifact.model_copy(update={
+                        "build_s": {name: 1.0},
+                        "facts": {name: {"calibration": {"method": name, name: name}}},
+                    }),
                 }
             )
         )  # fmt: skip
     bad = Failure(code=HOSTILE[0], stage=HOSTILE[0], message=HOSTILE[1], stderr_tail=HOSTILE[4])
     made.append(broken(9, HOSTILE[0], HOSTILE[3], "fp32", bad))
+    caveat = Caveat(code="compiled_only", figures={"reason": HOSTILE[4]})
+    made.append(compiled().model_copy(update={"caveats": (caveat,), "model": HOSTILE[1]}))
     whole = run(tuple(made))
     texts = {"title": HOSTILE[4], "suite": HOSTILE[0], "suite_text": "</pre>" + HOSTILE[0]}
     texts |= {"description": HOSTILE[0], "command_line": HOSTILE}
     return whole.model_copy(update=texts | {"environment": {HOSTILE[0]: HOSTILE[4]}})
+
+
+def _hostile_parity(name: str) -> Parity:
+    output = OutputError(name=name, max_abs=0.0, mean_abs=0.0, max_sigma=None, cosine=None,
+                         snr_db=None)  # fmt: skip
+    return Parity(reference=name, images=1, outputs=(output, output), agreement={name: 0.5})
 
 
 def many(count: int) -> RunView:
@@ -312,12 +474,14 @@ def many(count: int) -> RunView:
 
 
 def main(arguments: list[str]) -> None:
-    """Write the page to the file named first."""
+    """Write the page or the figures to the file named first."""
+    from benchbench.reports.figures import Figures
     from benchbench.reports.html import Html
 
     which = arguments[1] if len(arguments) > 1 else ""
-    view = hostile() if which == "hostile" else many(int(which)) if which else run()
-    Path(arguments[0]).write_bytes(Html().render(view))
+    view = hostile() if which == "hostile" else many(int(which)) if which else varied()
+    report = Figures() if arguments[0].endswith(".pdf") else Html()
+    Path(arguments[0]).write_bytes(report.render(view))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import click
 
 from benchbench.api import Quiet
 from benchbench.cli.output import duration, figure, significant
+from benchbench.cli.table import plain
 from benchbench.running import Watcher
 from benchbench.types import Cell, Event, Result
 
@@ -34,9 +35,13 @@ def make_watcher(*, quiet: bool) -> Iterator[Watcher]:
 def _line(result: Result, index: int, total: int, *, reused: bool) -> str:
     head = f"[{index + 1}/{total}] {result.cell.label}"
     if result.status == "not_run":
-        return f"{head}: not run: {result.failure.message if result.failure else ''}"
+        return f"{head}: not run: {plain(result.failure.message) if result.failure else ''}"
+    if result.status == "compiled":
+        reasons = [caveat.figures.get("reason") for caveat in result.caveats]
+        told = next((plain(str(reason)) for reason in reasons if reason), "")
+        return f"{head}: compiled only: {told}"
     if result.failure:
-        message = result.failure.message.splitlines()[0]
+        message = plain(result.failure.message)
         return f"{head}: FAILED at '{result.failure.stage}': {message}"
     parts = []
     if result.scores:

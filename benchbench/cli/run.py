@@ -14,11 +14,17 @@ from benchbench.cli.interrupts import TwiceToStop
 from benchbench.cli.options import common, with_json
 from benchbench.cli.output import print_json, stdout_console
 from benchbench.cli.progress import make_watcher
-from benchbench.cli.table import cells_table
+from benchbench.cli.table import cells_table, plain
 from benchbench.errors import BenchbenchError
 from benchbench.view import RunView
 
 FAILED, STOPPED = 3, 130
+_STATUSES = {
+    "measured": "measured",
+    "compiled": "compiled only",
+    "failed": "failed",
+    "not_run": "not run",
+}
 
 
 @click.command("run")
@@ -27,7 +33,11 @@ FAILED, STOPPED = 3, 130
 @with_json
 @click.option("--fresh", is_flag=True, help="Start over; what was measured before is kept apart.")
 @click.option("--keep-failures", is_flag=True, help="Do not try failed cells again.")
-@click.option("--strict", is_flag=True, help="Exit 3 also if a cell could not be run here.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Exit 3 also if a cell was not run, or compiled only: it was not measured.",
+)
 @click.option("--report/--no-report", default=True, help="Write the report at the end.")
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 def command(
@@ -45,7 +55,7 @@ def command(
 
     The same command again goes on where it stopped. Ctrl-C gives up the cell at work and goes on
     with the next; twice within two seconds stops. Exit codes: 0 all cells ran; 2 the suite or the
-    command is wrong; 3 a cell failed; 130 stopped.
+    command is wrong; 3 a cell failed (with --strict: or was not measured); 130 stopped.
     """
     with TwiceToStop() as interrupts, make_watcher(quiet=quiet or as_json) as watcher:
         outcome = api.run(
@@ -65,7 +75,7 @@ def command(
         _print(outcome.view, files, settings, store)
     if not outcome.finished:
         return STOPPED
-    skipped = any(cell.status == "not_run" for cell in outcome.view.cells)
+    skipped = any(cell.status in ("not_run", "compiled") for cell in outcome.view.cells)
     return FAILED if outcome.failed or (strict and skipped) else 0
 
 
@@ -85,8 +95,8 @@ def _reports(run: str, store: Path | None) -> dict[str, str]:
 def _print(view: RunView, files: dict[str, str], settings: Any, store: Path | None) -> None:  # noqa: ARG001
     console = stdout_console()
     console.print(cells_table(view))
-    counts = {s: sum(c.status == s for c in view.cells) for s in ("measured", "failed", "not_run")}
-    told = ", ".join(f"{n} {s.replace('_', ' ')}" for s, n in counts.items() if n)
+    counts = {word: sum(c.status == s for c in view.cells) for s, word in _STATUSES.items()}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     console.print(f"\n{view.run}: {told} of {len(view.cells)} cells", highlight=False)
     for cell in view.cells:
         if cell.status == "failed" and cell.failure:
@@ -99,6 +109,6 @@ def _print(view: RunView, files: dict[str, str], settings: Any, store: Path | No
 
 
 def _print_failure(label: str, failure: Any) -> None:
-    click.echo(f"failed: {label}: at '{failure.stage}': {failure.message.splitlines()[0]}")
+    click.echo(f"failed: {label}: at '{failure.stage}': {plain(failure.message)}")
     if failure.hint:
         click.echo(f" hint: {failure.hint}")

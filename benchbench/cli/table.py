@@ -2,50 +2,145 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from benchbench.cli.output import figure, significant
+from benchbench.flat import COMPILED, OTHERWISE, PROXY, marks
 from benchbench.view import CellView, RunView
 
-_STATUS = {"measured": "green", "failed": "bold red", "not_run": "yellow"}
+WIDE, MIDDLE = 140, 110
+"""Columns of text from which remarks, and then p90 and images a second, stand in the table."""
+_STATUS = {"compiled": "cyan", "failed": "bold red", "not_run": "yellow"}
+_LEGEND = {
+    OTHERWISE: "ran otherwise than asked; the suite admits it by name",
+    PROXY: "proxy: what ran is derived, or the file is made for another target",
+    COMPILED: "compiled only: built and checked, but nothing here can run it",
+}
+_TOLD = {"single_process", "precision_admitted", "provider_admitted", "device_admitted", "proxy"}
+"""Caveats that every row has, or that a mark tells."""
+
+Columns = dict[str, str | Text]
 
 
-def cells_table(view: RunView) -> Table:
-    """Return the cells as a table: what was asked, what ran, accuracy, latency."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    for heading in ("model", "runtime", "asked", "ran"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("accuracy", "p50 ms", "p90 ms", "p99 ms", "images/s"):
-        table.add_column(heading, justify="right")
-    table.add_column("remarks", overflow="fold")
+@dataclass(frozen=True, slots=True)
+class CellsTable:
+    """What was asked, what ran, accuracy and latency of each cell; as wide as the console.
+
+    Rows that ran otherwise than asked, proxies and rows that were only compiled carry a sign,
+    which a line under the table explains. Where remarks have no column, they follow as lines.
+    """
+
+    view: RunView
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        """Yield the table and the lines below it."""
+        width = options.max_width
+        rows = [_columns(cell, width) for cell in self.view.cells]
+        yield _table(self.view, rows)
+        below = [*_remark_lines(self.view)] if width < WIDE else []
+        found = {sign for cell in self.view.cells for sign, _ in marks(cell)}
+        below += [Text(f"{sign} {text}") for sign, text in _LEGEND.items() if sign in found]
+        if below:
+            yield Text("\n").join([Text(""), *below])
+
+
+def cells_table(view: RunView) -> CellsTable:
+    """Return the cells as a table for a rich console."""
+    return CellsTable(view)
+
+
+def _table(view: RunView, rows: list[Columns]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in rows[0] if rows else ("model", "runtime"):
+        left = heading in ("model", "runtime", "asked", "ran", "precision", "remarks")
+        table.add_column(
+            heading, overflow="fold", justify="left" if left else "right", no_wrap=not left,
+        )  # fmt: skip
     previous = None
-    for cell in view.cells:
+    for cell, row in zip(view.cells, rows, strict=True):
         if previous not in (None, (cell.model, cell.dataset)):
             table.add_section()
         previous = (cell.model, cell.dataset)
-        table.add_row(*_row(cell))
+        table.add_row(*row.values())
     return table
 
 
-def _row(cell: CellView) -> list[str | Text]:
-    asked = cell.precision + ("" if cell.device == "cpu" else f" {cell.device}")
-    asked += f" ×{cell.batch}" if cell.batch != 1 else ""
-    head: list[str | Text] = [cell.model, cell.runtime, asked]
+def _columns(cell: CellView, width: int) -> Columns:
+    late = cell.latency
+    told: Columns = {"model": plain(cell.model), "runtime": plain(cell.runtime)}
+    told |= {"asked": _asked(cell), "ran": _ran(cell)} if width >= MIDDLE else _short(cell)
+    told |= {"accuracy": accuracy(cell), "p50 ms": significant(late.p50_ms if late else None)}
+    if width >= MIDDLE:
+        told["p90 ms"] = significant(late.p90_ms if late else None)
+    told["p99 ms"] = significant(late.p99_ms if late else None)
+    if width >= MIDDLE:
+        told["images/s"] = significant(late.throughput_ips if late else None)
+    told["× fp32"] = f"{cell.speedup.ratio:.2f}×" if cell.speedup else "–"
+    if width >= WIDE:
+        told["remarks"] = Text(remarks(cell), style="dim")
+    return told
+
+
+def _asked(cell: CellView) -> str:
+    device = "" if cell.device == "cpu" else f" {cell.device}"
+    return f"{cell.precision}{device}" + (f" ×{cell.batch}" if cell.batch != 1 else "")
+
+
+def _ran(cell: CellView) -> str | Text:
+    """Return the effective precision with the signs of the row, or its status."""
+    signs = "".join(dict.fromkeys(sign for sign, _ in marks(cell)))
     if cell.status != "measured":
-        message = cell.failure.message.splitlines()[0] if cell.failure else ""
-        state = Text(cell.status.replace("_", " "), style=_STATUS[cell.status])
-        return [*head, state, *["–"] * 5, Text(message, style="dim")]
-    latency = cell.latency
-    shown = [latency.p50_ms, latency.p90_ms, latency.p99_ms] if latency else [None] * 3
-    return [
-        *head,
-        cell.placement.precision if cell.placement else "–",
-        accuracy(cell),
-        *[significant(value) for value in shown],
-        significant(latency.throughput_ips if latency else None),
-        Text(", ".join(c.code for c in cell.caveats if c.code != "single_process"), style="dim"),
-    ]
+        words = f"{signs} compiled" if signs else cell.status.replace("_", " ")
+        return Text(words, style=_STATUS[cell.status])
+    precision = cell.placement.precision if cell.placement else "–"
+    return Text(f"{precision} {signs}", style="bold yellow") if signs else precision
+
+
+def _short(cell: CellView) -> Columns:
+    """Return asked and ran in one column, for narrow terminals: ``bf16 → fp32 †``."""
+    asked, ran = _asked(cell), _ran(cell)
+    if cell.status == "compiled":
+        return {"precision": Text(f"{asked} {COMPILED}", style=_STATUS["compiled"])}
+    if str(ran).split()[0] == cell.precision and cell.status == "measured":
+        asked, ran = "", Text.assemble(_asked(cell), str(ran).removeprefix(cell.precision))
+    arrow = " → " if asked else ""
+    return {"precision": Text.assemble(asked, arrow, ran)}
+
+
+def _remark_lines(view: RunView) -> Iterator[Text]:
+    for cell in view.cells:
+        if told := remarks(cell):
+            yield Text.assemble(f"{plain(cell.label)}: ", (told, "dim"))
+
+
+def remarks(cell: CellView) -> str:
+    """Return what a reader must know of a row, on one line: marks, interval, doubts, reasons."""
+    told = [f"{sign} {text}" for sign, text in marks(cell)]
+    if cell.status != "measured":
+        return ": ".join([*told, reason(cell)])
+    if cell.speedup:
+        told.append(f"{cell.speedup.low:.2f}–{cell.speedup.high:.2f} × fp32 (95 %)")
+    return ", ".join([*told, *(plain(c.code) for c in cell.caveats if c.code not in _TOLD)])
+
+
+def reason(cell: CellView) -> str:
+    """Return in one line why a cell was not measured."""
+    told = [cell.failure.message] if cell.failure else []
+    told += [str(c.figures["reason"]) for c in cell.caveats if "reason" in c.figures]
+    return next((plain(text) for text in told if text.strip()), "")
+
+
+def plain(text: str) -> str:
+    """Return the first line of *text* without the control characters that move a terminal."""
+    line = next(iter(text.strip().splitlines()), "")
+    return "".join(char for char in line if char.isprintable())
 
 
 def accuracy(cell: CellView) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
+from benchbench.reports import evidence
 from benchbench.reports.grouping import accuracy
 from benchbench.reports.wording import (
     PERCENTILES,
@@ -31,6 +32,11 @@ COLUMNS = (
     "artifact_bytes", "artifact_sha256", "memory_load_bytes", "memory_inference_bytes",
     "caveats", "failure_code", "failure_stage", "failure_message", "absent", "evaluator",
     "started", "wall_s",
+    "marks", "coverage_precision", "coverage_device", "in_precision_nodes", "in_precision_time",
+    "on_device_nodes", "on_device_time", "requested_provider", "requested_device",
+    "placement_source", "threads", "affinity", "speed_over_fp32", "speed_low", "speed_high",
+    "speed_against", "parity_reference", "parity_images", "parity_output", "parity_snr_db",
+    "parity_cosine", "parity_agreement", "parity_absent", "build_s", "calibration",
 )  # fmt: skip
 """Added to at the end only; a name never changes its meaning."""
 
@@ -52,6 +58,7 @@ class Csv(Record):
         writer.writerow(COLUMNS)
         for cell in run.cells:
             values = {"run": run.run} | _identity(cell) | _latency(cell) | _what_ran(cell)
+            values |= _evidence(cell) | _speed(cell) | _parity(cell)
             writer.writerow([field(values.get(name)) for name in COLUMNS])
         return out.getvalue().encode("utf-8", "backslashreplace")
 
@@ -120,6 +127,57 @@ def _what_ran(cell: CellView) -> dict[str, Value]:
             "failure_message": failure.message,
         }
     return found
+
+
+def _evidence(cell: CellView) -> dict[str, Value]:
+    took = cell.artifact.build_s if cell.artifact else {}
+    found: dict[str, Value] = {
+        "marks": "; ".join(f"{mark.sign} {mark.text}" for mark in evidence.marks(cell)) or None,
+        "coverage_precision": cell.metrics.get("coverage.precision"),
+        "coverage_device": cell.metrics.get("coverage.device"),
+        "build_s": sum(took.values()) if took else None,
+        "calibration": "; ".join(evidence.calibrations(cell)) or None,
+    }
+    place = cell.placement
+    if place is None:
+        return found
+    return found | {
+        **{f"in_precision_{k}": v for k, v in place.in_precision.model_dump().items()},
+        **{f"on_device_{k}": v for k, v in place.on_device.model_dump().items()},
+        "requested_provider": place.requested_provider,
+        "requested_device": place.requested_device,
+        "placement_source": place.source,
+        "threads": place.threads,
+        "affinity": " ".join(str(cpu) for cpu in place.affinity) or None,
+    }
+
+
+def _speed(cell: CellView) -> dict[str, Value]:
+    speed = cell.speedup
+    if speed is None:
+        return {}
+    return {
+        "speed_over_fp32": speed.ratio,
+        "speed_low": speed.low,
+        "speed_high": speed.high,
+        "speed_against": speed.against,
+    }
+
+
+def _parity(cell: CellView) -> dict[str, Value]:
+    parity = cell.parity
+    if parity is None:
+        return {}
+    lowest = evidence.worst(parity)
+    return {
+        "parity_reference": parity.reference,
+        "parity_images": parity.images,
+        "parity_output": lowest.name if lowest else None,
+        "parity_snr_db": lowest.snr_db if lowest else None,
+        "parity_cosine": lowest.cosine if lowest else None,
+        "parity_agreement": "; ".join(f"{k} {v:.4f}" for k, v in parity.agreement.items()) or None,
+        "parity_absent": parity.reason,
+    }
 
 
 def _absent(cell: CellView) -> Mapping[str, str]:

@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 from benchbench.errors import MissingDependency
 from benchbench.reports import pareto
 from benchbench.reports.drawing import LogScale, scale_of
+from benchbench.reports.evidence import COMPILED, OTHERWISE, PROXY, signs
 from benchbench.reports.grouping import (
     Group,
     Rung,
     accuracy,
-    differs,
     finite,
     front,
     groups,
@@ -54,7 +54,10 @@ SHADES = (
     "#0060a8", "#b84400", "#00513c", "#5926be", "#945981", "#607948", "#6b156b", "#59616b",
 )  # fmt: skip
 """The light colours of the HTML page's style sheet, safe for colour-blind readers."""
-_MARKERS = {"circle": "o", "cross": "X", "triangle-up": "^", "square": "s", "diamond": "D"}
+_MARKERS = {
+    "circle": "o", "cross": "X", "triangle-up": "^", "square": "s", "diamond": "D",
+    "triangle-right": ">", "triangle-down": "v",
+}  # fmt: skip
 _INK, _MUTED, _LINE, _WARN = "#14181d", "#5f6975", "#e1e5ea", "#865300"
 _FONT = "DejaVu Sans"  # matplotlib brings it: every machine draws the same page
 _LEFT, _TOP, _BOTTOM = 12.0, 216.0, 56.0
@@ -244,16 +247,19 @@ class Sheet:
         own = {cell.runtime: self.shade(cell) for cell in cells}
         names = sorted(own, key=self.runtimes.index)
         keys = [Key(short(name, 24), {"marker": "o", "color": own[name]}) for name in names]
+        told = [(key, self.hand.safe(key.text)) for key in (*keys, *more)]
+        size, gap = 7.5, 13.0
+        if sum(7 + self.hand.width(text, size) + gap for _, text in told) > WIDTH - 3 * _LEFT:
+            size, gap = 6.0, 7.0
         x = _LEFT + 3
-        for key in (*keys, *more):
-            text = self.hand.safe(key.text)
-            end = x + 7 + self.hand.width(text, 7.5)
+        for key, text in told:
+            end = x + 7 + self.hand.width(text, size)
             if end > WIDTH - 2 * _LEFT:
-                page.write(x, 227, "…", size=7.5, va="center_baseline")
+                page.write(x, 227, "…", size=size, va="center_baseline")
                 break
             page.paper.scatter([x], [227], **({"s": 20, "linewidth": 0.9} | dict(key.mark)))
-            page.write(x + 7, 227, text, size=7.5, va="center_baseline")
-            x = end + 13
+            page.write(x + 7, 227, text, size=size, va="center_baseline")
+            x = end + gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +332,9 @@ def _tradeoff(sheet: Sheet) -> Iterator[Any]:
     if scale is None:
         return
     note = "Filled marks and line: Pareto front of the two point estimates. The vertical axis need"
-    page = sheet.page("Accuracy against p50 latency", f"{note} not start at 0.")
+    compiled = sum(cell.status == "compiled" for cell in sheet.group.cells)
+    tail = f" {COMPILED} Not drawn: {plural(compiled, 'cell')} compiled only." if compiled else ""
+    page = sheet.page("Accuracy against p50 latency", f"{note} not start at 0.{tail}")
     _tradeoff_legend(sheet, page, cells)
     low, high = _span([accuracy(cell) or 0.0 for cell in cells])
     axes = page.axes(48, _BOTTOM, WIDTH - 14, _TOP)
@@ -349,9 +357,13 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 def _tradeoff_legend(sheet: Sheet, page: Page, cells: Sequence[CellView]) -> None:
     kinds = [name for name in pareto.SHAPES if any(cell.precision == name for cell in cells)]
     keys = [Key(name, {"marker": _marker(name), "color": _MUTED}) for name in kinds]
-    if any(differs(cell) for cell in cells):
-        keys.append(_RINGED)
-    sheet.legend(page, cells, *keys)
+    sheet.legend(page, cells, *_sign_keys(cells), *keys)
+
+
+def _sign_keys(cells: Sequence[CellView]) -> list[Key]:
+    """Return the keys of the signs that *cells* carry."""
+    found = {sign for cell in cells for sign in signs(cell)}
+    return [key for sign, key in _RINGED.items() if sign in found]
 
 
 def _marker(precision: str) -> str:
@@ -359,7 +371,10 @@ def _marker(precision: str) -> str:
 
 
 _RING = {"facecolor": "none", "edgecolor": _WARN, "linewidth": 0.9, "linestyle": _DASHES}
-_RINGED = Key("ran otherwise than asked", {"s": 45, **_RING})
+_RINGED = {
+    OTHERWISE: Key(f"{OTHERWISE} not as asked", {"s": 45, "marker": "o", **_RING}),
+    PROXY: Key(f"{PROXY} proxy", {"s": 40, "marker": "s", **_RING}),
+}
 
 
 def _points(sheet: Sheet, axes: Any, frame: pareto.Frame) -> None:
@@ -367,15 +382,16 @@ def _points(sheet: Sheet, axes: Any, frame: pareto.Frame) -> None:
     best = front(cells)
     on_front = {cell.id for cell in best}
     steps = [(median_ms(cell), accuracy(cell)) for cell in best]
-    steps.append((frame.x.high, steps[-1][1]))
-    axes.plot(*zip(*steps, strict=True), drawstyle="steps-post", color=_MUTED, lw=0.8, zorder=2)
+    if steps:
+        steps.append((frame.x.high, steps[-1][1]))
+        axes.plot(*zip(*steps, strict=True), drawstyle="steps-post", color=_MUTED, lw=0.8, zorder=2)
     for cell in cells:
         x, y, shade = median_ms(cell), accuracy(cell), sheet.shade(cell)
         face = shade if cell.id in on_front else "white"
         axes.scatter([x], [y], s=24, marker=_marker(cell.precision), facecolor=face,
                      edgecolor=shade, linewidth=0.9, zorder=3)  # fmt: skip
-        if differs(cell):
-            axes.scatter([x], [y], s=105, zorder=3, **_RING)
+        for sign in signs(cell):
+            axes.scatter([x], [y], **(dict(_RINGED[sign].mark) | {"s": 105, "zorder": 3}))
     for cell, x, y, text, strong in pareto.labels(cells, best, frame):
         room = len(text) * (7.0 if strong else 6.2)  # what pareto kept free, in its pixels
         start = frame.x.at(x) * frame.width / 100
@@ -444,9 +460,12 @@ def _names(sheet: Sheet, page: Page, rows: Sequence[Row], room: float) -> None:
 
 def _told(row: Row) -> str:
     place = row.cell.placement if row.cell else None
-    if row.cell is None or place is None or place.precision == row.cell.precision:
+    if row.cell is None:
         return row.text
-    return f"{row.text} (ran {short(place.precision, 12)})"
+    told = f"{row.text} {signs(row.cell)}".rstrip()
+    if place is None or place.precision == row.cell.precision:
+        return told
+    return f"{told} (ran {short(place.precision, 12)})"
 
 
 def _row_axes(page: Page, rows: Sequence[Row], left: float, right: float) -> Any:
@@ -526,7 +545,8 @@ def _latencies(sheet: Sheet) -> Iterator[Any]:
     )
     for index, rows in enumerate(pages, 1):
         page = sheet.page(_numbered("Latency", index, len(pages)), note)
-        sheet.legend(page, [row.cell for row in rows if row.cell])
+        shown = [row.cell for row in rows if row.cell]
+        sheet.legend(page, shown, *_sign_keys(shown))
         _names(sheet, page, rows, 132)
         left = _row_axes(page, rows, 150, 254)
         right = _row_axes(page, rows, 268, WIDTH - 90)
@@ -536,8 +556,9 @@ def _latencies(sheet: Sheet) -> Iterator[Any]:
         for at, row in enumerate(rows):
             if row.cell:
                 found, shade = strips[row.cell.id], sheet.shade(row.cell)
-                _strip(left, at + 0.5, found, shade)
-                _strip(right, at + 0.5, found.over(found.median), shade)
+                style = _DASHES if signs(row.cell) else "-"
+                _strip(left, at + 0.5, found, (shade, style))
+                _strip(right, at + 0.5, found.over(found.median), (shade, style))
         _figures(page, rows)
         yield page.figure
 
@@ -553,15 +574,22 @@ def _own_axis(axes: Any, scale: LogScale) -> None:
     axes.set_xlabel("latency / own p50")
 
 
-def _strip(axes: Any, y: float, found: Strip, shade: str) -> None:
+def _strip(axes: Any, y: float, found: Strip, how: tuple[str, Any]) -> None:
+    """Draw a strip in a colour and a line style; a row with a mark is dashed and hollow."""
+    shade, style = how
+    whole = style == "-"
     if found.span:
-        axes.plot(found.span, [y, y], color=shade, lw=0.8, solid_capstyle="butt", zorder=2)
+        axes.plot(found.span, [y, y], color=shade, lw=0.8, solid_capstyle="butt", zorder=2,
+                  linestyle=style)  # fmt: skip
     if found.quartiles:
         low, high = found.quartiles
-        axes.barh([y], [high - low], left=[low], height=0.5, color=shade, alpha=0.4, linewidth=0)
+        axes.barh([y], [high - low], left=[low], height=0.5, alpha=0.4 if whole else 1.0,
+                  facecolor=shade if whole else "white", edgecolor=shade, linestyle=style,
+                  linewidth=0 if whole else 0.8)  # fmt: skip
     for value in found.marks.values():
         axes.plot([value, value], [y - 0.2, y + 0.2], color=shade, lw=0.8, zorder=2)
-    axes.scatter([found.median], [y], s=6, color=shade, linewidth=0, zorder=3)
+    axes.scatter([found.median], [y], s=6, facecolor=shade if whole else "white",
+                 edgecolor=shade, linewidth=0 if whole else 0.8, zorder=3)  # fmt: skip
 
 
 def _figures(page: Page, rows: Sequence[Row]) -> None:
@@ -591,19 +619,23 @@ def _ladder(sheet: Sheet) -> Iterator[Any]:
     }
     pages = _row_pages([rung.cell for rung in rungs.values()])
     for index, rows in enumerate(pages, 1):
-        note = "Each bar: a cell against the fp32 cell of the same model, runtime and device."
-        if any(_off(rungs[row.cell.id]) for row in rows if row.cell):
-            note += " Dashed: one of the two ran otherwise than asked."
+        note = "A cell against fp32 of the same model, runtime and device."
+        shown = [rungs[row.cell.id] for row in rows if row.cell]
+        if any(_off(rung) for rung in shown):
+            note += " Dashed: one of the two is not as asked, or a proxy."
+        if any(rung.cell.speedup and rung.time_ratio is not None for rung in shown):
+            note += " Whiskers: 95 % interval."
         title = _numbered("Reduced precision against fp32", index, len(pages))
         page = sheet.page(title, note)
-        sheet.legend(page, [row.cell for row in rows if row.cell])
+        cells = [rung.cell for rung in shown]
+        sheet.legend(page, cells, *_sign_keys(cells))
         _names(sheet, page, rows, 142)
         _bars(sheet, page, rows, rungs)
         yield page.figure
 
 
 def _off(rung: Rung) -> bool:
-    return differs(rung.cell) or (rung.baseline is not None and differs(rung.baseline))
+    return bool(signs(rung.cell)) or (rung.baseline is not None and bool(signs(rung.baseline)))
 
 
 def _bars(sheet: Sheet, page: Page, rows: Sequence[Row], rungs: Mapping[str, Rung]) -> None:
@@ -623,6 +655,15 @@ def _bars(sheet: Sheet, page: Page, rows: Sequence[Row], rungs: Mapping[str, Run
         if rung is not None:
             _bar(sheet, left, at, rung, (rung.accuracy_delta, delta(rung.accuracy_delta)))
             _bar(sheet, right, at, rung, (rung.time_ratio, ratio(rung.time_ratio)))
+            _whisker(right, at, rung)
+
+
+def _whisker(axes: Any, at: int, rung: Rung) -> None:
+    """Draw the interval of the time ratio: the inverse of that of the speed."""
+    speed = rung.cell.speedup
+    if speed is not None and rung.time_ratio is not None:
+        axes.plot([1 / speed.high, 1 / speed.low], [at + 0.5] * 2, color=_INK, lw=1.4, zorder=4,
+                  solid_capstyle="butt")  # fmt: skip
 
 
 def _scale_bars(axes: Any, values: Sequence[float | None], least: float) -> None:
@@ -657,7 +698,7 @@ def _classes(sheet: Sheet) -> Iterator[Any]:
     cells = [
         cell
         for cell in sheet.group.cells
-        if cell.precision in {"fp32", "int8"} and metric in cell.per_class and not differs(cell)
+        if cell.precision in {"fp32", "int8"} and metric in cell.per_class and not signs(cell)
     ]
     names = tuple(dict.fromkeys(name for cell in cells for name in cell.per_class[metric]))
     if not 0 < len(names) <= MOST_CLASSES:

@@ -14,7 +14,11 @@ from benchbench.view import CellView, RunView
 
 BASELINE: Precision = "fp32"
 """The precision that every ladder starts from."""
-_WENT = {"failed": "failed", "not_run": "was not run"}
+_WENT = {"failed": "failed", "not_run": "was not run", "compiled": "was only compiled"}
+ASKED = ("precision", "provider", "device")
+"""What may run otherwise than asked, the gravest for a reader first."""
+COVERAGE = "coverage."
+"""Metrics whose names begin so tell what ran, not how well it predicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,18 @@ class Rung:
     reason: str | None
     """Why a figure is None."""
 
+    @property
+    def speed(self) -> float | None:
+        """How many times as fast the cell is; above 1 is faster."""
+        if self.time_ratio is None:
+            return None
+        return self.cell.speedup.ratio if self.cell.speedup else 1 / self.time_ratio
+
+    @property
+    def sound(self) -> bool:
+        """True if both cells ran as asked, so that their names may stand for what ran."""
+        return not differs(self.cell) and not (self.baseline and differs(self.baseline))
+
 
 def finite(value: float | None) -> float | None:
     """Return *value*, or None where it is absent, NaN or infinite."""
@@ -82,12 +98,29 @@ def median_ms(cell: CellView) -> float | None:
 
 def differs(cell: CellView) -> bool:
     """Return True if something else ran than was asked: provider, device or precision."""
-    place = cell.placement
-    return place is not None and (
-        place.precision != place.requested_precision
-        or place.provider != place.requested_provider
-        or place.device != place.requested_device
+    return bool(departures(cell))
+
+
+def departures(cell: CellView) -> tuple[str, ...]:
+    """Return which of :data:`ASKED` ran otherwise than asked; of a compiled cell, as admitted."""
+    place = cell.placement if cell.status != "compiled" else None
+    return tuple(
+        kind
+        for kind in ASKED
+        if kind in cell.admitted
+        or (place is not None and getattr(place, kind) != getattr(place, f"requested_{kind}"))
     )
+
+
+def proxy(cell: CellView) -> bool:
+    """Return True if what ran was derived and not observed, or stands for another target."""
+    told = any(caveat.code == "proxy" for caveat in cell.caveats)
+    return told or (cell.placement is not None and cell.placement.evidence == "proxy")
+
+
+def accuracies(cell: CellView) -> dict[str, float | None]:
+    """Return the metrics of accuracy, without those of coverage."""
+    return {k: v for k, v in cell.metrics.items() if not k.startswith(COVERAGE)}
 
 
 def variant(cell: CellView) -> str:
@@ -109,10 +142,15 @@ def groups(run: RunView) -> tuple[Group, ...]:
 def front(cells: Iterable[CellView]) -> tuple[CellView, ...]:
     """Return the Pareto front of accuracy and median latency, fastest first.
 
-    A cell is dominated if another is at least as good in both and better in one; cells without
-    one of the two figures are left out.
+    A cell is dominated if another is at least as good in both and better in one. Cells without
+    one of the two figures are left out, and those that ran otherwise than asked: their names do
+    not say what is fast or accurate.
     """
-    points = [(m, -a, c) for c in cells if (m := median_ms(c)) and (a := accuracy(c)) is not None]
+    points = [
+        (m, -a, c)
+        for c in cells
+        if (m := median_ms(c)) and (a := accuracy(c)) is not None and not differs(c)
+    ]
     points.sort(key=lambda point: point[:2])
     kept: list[tuple[float, float, CellView]] = []
     for point in points:

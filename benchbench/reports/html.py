@@ -17,9 +17,18 @@ from typing import Any, ClassVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from benchbench.reports import drawing, grouping, pareto, protocol, summary, terms, wording
-from benchbench.reports.grouping import Group, accuracy, finite
-from benchbench.types import Precision, Record
+from benchbench.reports import (
+    drawing,
+    evidence,
+    grouping,
+    pareto,
+    protocol,
+    summary,
+    terms,
+    wording,
+)
+from benchbench.reports.grouping import Group, accuracies, accuracy, finite
+from benchbench.types import Placement, Precision, Record, Share
 from benchbench.view import CellView, RunView
 
 
@@ -80,8 +89,29 @@ class Row:
     size: Figure
     on_front: bool
     chips: tuple[Chip, ...]
+    doubts: tuple[Chip, ...]
+    """All caveats of its own; ``chips`` are those that no mark at its name tells already."""
     mismatch: str
     coverage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A row of the evidence: what ran, how that is known, parity, how the artifact was made."""
+
+    cell: CellView
+    ran: str
+    in_precision: Figure
+    on_device: Figure
+    known_from: str
+    threads: str
+    """Empty where all rows share them."""
+    parity: str
+    reference: str
+    outputs: tuple[str, ...]
+    """A line an output, where there is more to say than ``parity`` does."""
+    builds: str
+    calibrations: tuple[str, ...]
 
 
 class Footnotes:
@@ -107,6 +137,7 @@ class Heat:
     models: tuple[tuple[str, int], ...]
     runtimes: tuple[tuple[str, int], ...]
     precisions: tuple[str, ...]
+    """With the signs of the cell."""
     edges: frozenset[int]
     """Columns that begin a model."""
     rows: tuple[tuple[str, tuple[Figure, ...]], ...]
@@ -129,6 +160,10 @@ class Section:
     scores: tuple[tuple[CellView, tuple[Figure, ...]], ...]
     score_notes: tuple[str, ...]
     heats: tuple[Heat, ...]
+    legend: tuple[tuple[str, str], ...]
+    proofs: tuple[Proof, ...]
+    proof_notes: tuple[str, ...]
+    compiled: tuple[CellView, ...]
     timed: tuple[CellView, ...]
     scale: drawing.LogScale | None
     staged: bool
@@ -138,6 +173,7 @@ def _page(run: RunView) -> dict[str, Any]:
     runtimes = tuple(dict.fromkeys(cell.runtime for cell in run.cells))
     anchors = {cell.id: f"cell-{index}" for index, cell in enumerate(run.cells, 1)}
     present = {cell.precision for cell in run.cells}
+    conditions = evidence.conditions(run.cells)
     return {
         "title": run.title or run.suite,
         "machine": wording.environment_line(run.environment),
@@ -145,10 +181,12 @@ def _page(run: RunView) -> dict[str, Any]:
         "sentences": summary.summary(run),
         "anchors": anchors,
         "sections": [
-            _section(index, group, runtimes, anchors)
+            _section(index, group, runtimes, anchors, threaded=conditions is None)
             for index, group in enumerate(grouping.groups(run), 1)
         ],
         "runtimes": [(name, pareto.colour(name, runtimes)) for name in runtimes],
+        "conditions": conditions,
+        "signs": {sign for cell in run.cells for sign in evidence.signs(cell)},
         "shapes": [(name, shape) for name, shape in pareto.SHAPES.items() if name in present],
         "broken": [cell for cell in run.cells if cell.status != "measured"],
         "cards": protocol.cards(run.cells),
@@ -162,12 +200,14 @@ def _page(run: RunView) -> dict[str, Any]:
     }
 
 
-def _section(index: int, group: Group, runtimes: Sequence[str], anchors: dict[str, str]) -> Section:
-    notes, score_notes = Footnotes(), Footnotes()
+def _section(
+    index: int, group: Group, runtimes: Sequence[str], anchors: dict[str, str], *, threaded: bool
+) -> Section:
+    notes, score_notes, proof_notes = Footnotes(), Footnotes(), Footnotes()
     shared = grouping.shared_caveats(group.cells)
     best = {cell.id for cell in grouping.front(group.plotted)}
     rows = tuple(_row(cell, anchors[cell.id], notes, shared, best) for cell in group.cells)
-    metrics = tuple(dict.fromkeys(name for cell in group.cells for name in cell.metrics))
+    metrics = tuple(dict.fromkeys(name for cell in group.cells for name in accuracies(cell)))
     timed = tuple(cell for cell in group.cells if cell.latency)
     conventions = {(c.evaluator, *sorted(c.convention.items())) for c in group.plotted}
     return Section(
@@ -181,9 +221,13 @@ def _section(index: int, group: Group, runtimes: Sequence[str], anchors: dict[st
         mixed_scoring=len(conventions) > 1,
         rungs=grouping.ladder(group.cells),
         metrics=metrics,
-        scores=tuple((c, _scores(c, metrics, score_notes)) for c in group.cells if c.metrics),
+        scores=tuple((c, _scores(c, metrics, score_notes)) for c in group.cells if accuracies(c)),
         score_notes=tuple(score_notes.texts),
         heats=tuple(_heats(group)),
+        legend=evidence.legend(group.cells),
+        proofs=tuple(_proofs(group.cells, proof_notes, threaded=threaded)),
+        proof_notes=tuple(proof_notes.texts),
+        compiled=tuple(cell for cell in group.cells if cell.status == "compiled"),
         timed=timed,
         scale=drawing.latency_scale(timed),
         staged=any(drawing.stack(cell) for cell in timed),
@@ -201,6 +245,32 @@ def _plots(index: int, group: Group, runtimes: Sequence[str]) -> tuple[tuple[str
     )
 
 
+def _proofs(cells: Sequence[CellView], notes: Footnotes, *, threaded: bool) -> Iterable[Proof]:
+    for cell in cells:
+        place, parity = cell.placement, cell.parity
+        if place is None:
+            continue
+        outputs = parity.outputs if parity else ()
+        yield Proof(
+            cell=cell,
+            ran=evidence.ran(place),
+            in_precision=_share(cell, place, "precision", place.in_precision, notes),
+            on_device=_share(cell, place, "device", place.on_device, notes),
+            known_from=evidence.known_from(place),
+            threads=evidence.threads(place) if threaded else "",
+            parity=evidence.parity_line(parity),
+            reference=evidence.reference(parity) if parity and not parity.reason else "",
+            outputs=tuple(evidence.output_line(output) for output in outputs),
+            builds=evidence.builds(cell),
+            calibrations=evidence.calibrations(cell),
+        )
+
+
+def _share(cell: CellView, place: Placement, of: str, found: Share, notes: Footnotes) -> Figure:
+    reason = cell.reasons.get(f"coverage.{of}") or f"not known from {wording.short(place.source)}"
+    return notes.figure(evidence.share(found), found.best, wording.short(reason, 300))
+
+
 def _chips(caveats: Iterable[Any]) -> tuple[Chip, ...]:
     return tuple(Chip(wording.chip(c), wording.caveat_line(c)) for c in caveats)
 
@@ -213,6 +283,7 @@ def _row(
     resident = cell.memory.get("inference")
     rate = finite(late.throughput_ips) if late else None
     score = accuracy(cell)
+    own = [c for c in cell.caveats if c not in shared]
     return Row(
         cell=cell,
         anchor=anchor,
@@ -223,8 +294,11 @@ def _row(
         memory=notes.figure(wording.size(resident), resident, gone),
         size=notes.figure(wording.size(artifact), artifact, gone),
         on_front=cell.id in best,
-        chips=_chips(c for c in cell.caveats if c not in shared),
-        mismatch=wording.mismatch(cell.placement),
+        chips=_chips(c for c in own if c.code not in evidence.MARKED),
+        doubts=_chips(own),
+        mismatch="; ".join(
+            mark.line for mark in evidence.marks(cell) if mark.sign == evidence.OTHERWISE
+        ),
         coverage=wording.coverage(cell.placement),
     )
 
@@ -265,7 +339,7 @@ def _heat(metric: str, cells: Sequence[CellView]) -> Heat:
         metric=wording.metric_name(metric),
         models=_spans((cell.model,) for cell in cells),
         runtimes=_spans((cell.runtime, cell.model, cell.device) for cell in cells),
-        precisions=tuple(cell.precision for cell in cells),
+        precisions=tuple(f"{c.precision}\u00a0{evidence.signs(c)}".rstrip() for c in cells),
         edges=frozenset(i for i in range(1, len(cells)) if cells[i].model != cells[i - 1].model),
         rows=tuple((k, tuple(_class_figure(cell, metric, k) for cell in cells)) for k in classes),
     )
@@ -312,6 +386,10 @@ def _templates() -> Environment:
         "seconds": wording.seconds,
         "delta": wording.delta,
         "ratio": wording.ratio,
+        "interval": wording.interval,
+        "marks": evidence.marks,
+        "remark": evidence.remark,
+        "absence": wording.absence,
         "metric": wording.metric_name,
         "plural": wording.plural,
         "whole": wording.whole,
@@ -332,6 +410,8 @@ _SHAPES = {
     "square": "M3 3h8v8H3Z",
     "diamond": "M7 1l4.2 6L7 13L2.8 7Z",
     "triangle-up": "M7 2l5.2 9.6H1.8Z",
+    "triangle-down": "M7 12L1.8 2.4h10.4Z",
+    "triangle-right": "M12 7L2.4 12.2V1.8Z",
     "cross": "M5.2 2h3.6v3.2H12v3.6H8.8V12H5.2V8.8H2V5.2h3.2Z",
 }
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from benchbench.reports import grouping, protocol, summary, terms, wording
+from benchbench.reports import evidence, grouping, protocol, summary, terms, wording
 from benchbench.reports.grouping import Group, accuracy, finite
 from benchbench.types import Record
 from benchbench.view import CellView, RunView
@@ -39,6 +39,8 @@ class Markdown(Record):
             cards=protocol.cards(run.cells),
             command=shlex.join(run.command_line),
             limits=terms.LIMITS,
+            conditions=evidence.conditions(run.cells),
+            told=[cell for cell in run.cells if cell.placement],
         )  # fmt: skip
         return (text.rstrip() + "\n").encode("utf-8", "backslashreplace")
 
@@ -67,7 +69,13 @@ def fence(text: str) -> Markup:
 def _section(group: Group) -> dict[str, Any]:
     notes: list[str] = []
     rows = [(cell, _columns(cell, notes)) for cell in group.cells]
-    return {"group": group, "rows": rows, "notes": notes, "rungs": grouping.ladder(group.cells)}
+    return {
+        "group": group,
+        "rows": rows,
+        "notes": notes,
+        "rungs": grouping.ladder(group.cells),
+        "legend": evidence.legend(group.cells),
+    }
 
 
 def _columns(cell: CellView, notes: list[str]) -> Sequence[str]:
@@ -98,9 +106,27 @@ def _ran(cell: CellView) -> str:
     if place is None:
         return wording.ABSENT
     told = [wording.short(place.precision, 40), wording.coverage(place)]
-    if grouping.differs(cell):
-        told.append(f"NOT AS ASKED: {wording.mismatch(place)}")
+    told += [f"{mark.sign} {mark.text}" for mark in evidence.marks(cell)]
     return "; ".join(text for text in told if text)
+
+
+def _proof(cell: CellView, threaded: bool) -> str:
+    """Return evidence, parity and making of one row, in a line."""
+    told = [evidence.line(cell, threaded=threaded)]
+    if cell.parity is not None:
+        against = "" if cell.parity.reason else f" ({evidence.reference(cell.parity)})"
+        told.append(f"Parity: {evidence.parity_line(cell.parity)}{against}")
+    if built := evidence.builds(cell):
+        told.append(f"Built in: {built}")
+    told += [f"Calibrated: {text}" for text in evidence.calibrations(cell)]
+    return ". ".join(told)
+
+
+def _speed(rung: grouping.Rung) -> str:
+    if rung.speed is None:
+        return wording.ABSENT
+    tail = f" ({wording.interval(rung.cell.speedup)})" if rung.cell.speedup else ""
+    return wording.ratio(rung.speed) + tail
 
 
 def _templates() -> Environment:
@@ -115,13 +141,16 @@ def _templates() -> Environment:
         "short": wording.short,
         "ms": wording.milliseconds,
         "delta": wording.delta,
-        "ratio": wording.ratio,
+        "speed": _speed,
+        "proof": _proof,
+        "named": evidence.named,
+        "remark": evidence.remark,
         "metric": wording.metric_name,
         "seconds": wording.seconds,
         "ran": _ran,
         "chip": wording.chip,
         "caveat": wording.caveat_line,
-        "failure": wording.failure_line,
+        "absence": wording.absence,
         "variant": grouping.variant,
         "fence": fence,
     }

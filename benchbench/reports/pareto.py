@@ -14,7 +14,8 @@ from typing import Any
 
 from benchbench.errors import MissingDependency
 from benchbench.reports.drawing import LogScale, scale_of
-from benchbench.reports.grouping import Group, accuracy, differs, front, median_ms, variant
+from benchbench.reports.evidence import OTHERWISE, PROXY, named, signs
+from benchbench.reports.grouping import Group, accuracy, front, median_ms, variant
 from benchbench.reports.wording import fraction, metric_name, milliseconds, short
 from benchbench.view import CellView
 
@@ -23,8 +24,12 @@ SHAPES = {
     "tf32": "cross",
     "bf16": "triangle-up",
     "fp16": "square",
+    "fp8": "triangle-right",
     "int8": "diamond",
+    "int8-dynamic": "triangle-down",
 }
+RINGS = {OTHERWISE: "circle", PROXY: "square"}
+"""Sign → shape of the dashed ring around the points that carry it."""
 COLOURS = 8
 """The style sheet names so many colours, ``--s0`` …; further runtimes share the last."""
 _FONT = "ui-sans-serif, system-ui, sans-serif"
@@ -95,9 +100,10 @@ def _chart(alt: Any, group: Group, runtimes: Sequence[str], frame: Frame) -> Any
         _line(alt, best, frame, x, y),
         _points(alt, [row for row in rows if not row["best"]], x, y, filled=False),
         _points(alt, [row for row in rows if row["best"]], x, y, filled=True),
-        _rings(alt, [row for row in rows if row["differs"]], x, y),
+        *(_rings(alt, [row for row in rows if sign in row["signs"]], ring, x, y)
+          for sign, ring in RINGS.items()),
         *_texts(alt, list(labels(group.plotted, best, frame)), runtimes, x, y),
-    ]
+    ]  # fmt: skip
     chart = alt.layer(*layers).properties(
         width=frame.width, height=frame.height, background="transparent"
     )
@@ -112,14 +118,14 @@ def _row(cell: CellView, runtimes: Sequence[str], best: bool) -> dict[str, Any]:
         "colour": colour(cell.runtime, runtimes),
         "shape": SHAPES[cell.precision],
         "best": best,
-        "differs": differs(cell),
-        "name": f"{short(cell.label)}: {told}, p50 {milliseconds(median_ms(cell))}",
+        "signs": signs(cell),
+        "name": f"{named(cell)}: {told}, p50 {milliseconds(median_ms(cell))}",
     }
 
 
 def _line(alt: Any, best: Sequence[CellView], frame: Frame, x: Any, y: Any) -> Any:
     corner = [{"x": median_ms(cell), "y": accuracy(cell)} for cell in best]
-    corner.append({"x": frame.x.high, "y": accuracy(best[-1])})
+    corner += [{"x": frame.x.high, "y": accuracy(cell)} for cell in best[-1:]]
     return (
         alt.Chart(alt.Data(values=corner))
         .mark_line(interpolate="step-after", color=_MUTED, strokeWidth=1.25, aria=False)
@@ -137,11 +143,16 @@ def _points(alt: Any, rows: list[dict[str, Any]], x: Any, y: Any, *, filled: boo
     )
 
 
-def _rings(alt: Any, rows: list[dict[str, Any]], x: Any, y: Any) -> Any:
+def _rings(alt: Any, rows: list[dict[str, Any]], ring: str, x: Any, y: Any) -> Any:
     return (
         alt.Chart(alt.Data(values=rows))
         .mark_point(
-            size=380, stroke="var(--warn)", strokeDash=[3, 2.5], strokeWidth=1.5, aria=False
+            size=380,
+            stroke="var(--warn)",
+            strokeDash=[3, 2.5],
+            strokeWidth=1.5,
+            aria=False,
+            shape=ring,
         )
         .encode(x=x, y=y)
     )
@@ -184,16 +195,19 @@ def labels(
     """Place direct labels where they overlap neither a point nor one another, the front's first.
 
     Yields cell, x (ms) and y (fraction) of the label's left middle, text, and whether the cell is
-    on the front. A label that fits nowhere is left out: the table names every cell.
+    on the front. After the front come rows that carry a sign. A label that fits nowhere is left
+    out: the table names every cell.
     """
-    taken = [_box(*frame.place(cell), 12) for cell in cells]
+    taken = [_box(*frame.place(cell), 20 if signs(cell) else 12) for cell in cells]
     taken += _steps([frame.place(cell) for cell in best], frame.width)
     on_front = {cell.id for cell in best}
-    order = [*best, *(cell for cell in cells if cell.id not in on_front)]
+    rest = sorted((cell for cell in cells if cell.id not in on_front), key=lambda c: not signs(c))
+    order = [*best, *rest]
     for cell in order:
         strong = cell.id in on_front
         text = _label(cell, strong and frame.width >= 500)
-        box = _free(frame, frame.place(cell), len(text) * (7.0 if strong else 6.2), taken)
+        width = len(text) * (7.0 if strong else 6.2)
+        box = _free(frame, frame.place(cell), width, taken, gap=14 if signs(cell) else 10)
         if box is None:
             continue
         taken.append(box)
@@ -207,7 +221,8 @@ def _label(cell: CellView, full: bool) -> str:
     name = short(cell.model, 24)
     told = short(variant(cell), 30) if full else cell.precision
     ran = cell.placement.precision if cell.placement else cell.precision
-    return f"{name} · {told}" + ("" if ran == cell.precision else f" (ran {short(ran, 12)})")
+    mark = f" {signs(cell)}" if signs(cell) else ""
+    return f"{name} · {told}{mark}" + ("" if ran == cell.precision else f" (ran {short(ran, 12)})")
 
 
 Box = tuple[float, float, float, float]
@@ -220,16 +235,16 @@ def _box(x: float, y: float, size: float) -> Box:
 def _steps(corners: Sequence[tuple[float, float]], width: float) -> list[Box]:
     """Return thin boxes along the front's line, for labels to keep off."""
     made = []
-    for (x, y), (next_x, next_y) in pairwise([*corners, (width, corners[-1][1])]):
+    for (x, y), (next_x, next_y) in pairwise([*corners, *((width, y) for _, y in corners[-1:])]):
         made += [(x, y - 2, next_x, y + 2), (next_x - 2, next_y, next_x + 2, y)]
     return made
 
 
 def _free(
-    frame: Frame, point: tuple[float, float], width: float, taken: Sequence[Box]
+    frame: Frame, point: tuple[float, float], width: float, taken: Sequence[Box], *, gap: int
 ) -> Box | None:
     x, y = point
-    across = ((10, 0), (-10 - width, 0), (8, -13), (8, 13), (-8 - width, -13), (-8 - width, 13))
+    across = ((gap, 0), (-gap - width, 0), (8, -13), (8, 13), (-8 - width, -13), (-8 - width, 13))
     around = ((-width / 2, -17), (-width / 2, 17), (6, -26), (6, 26), (-6 - width, -26))
     for dx, dy in (*across, *around):
         box = (x + dx, y + dy - 7, x + dx + width, y + dy + 7)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchbench.reports.evidence import MARKED, OTHERWISE, PROXY, named, signs
 from benchbench.reports.grouping import (
     Group,
     Rung,
@@ -18,14 +19,17 @@ from benchbench.reports.grouping import (
     shared_caveats,
 )
 from benchbench.reports.wording import (
+    STATUS,
     chip,
     fraction,
+    interval,
     metric_name,
     milliseconds,
     plural,
     ratio,
     short,
 )
+from benchbench.types import Status
 from benchbench.view import CellView, RunView
 
 
@@ -40,10 +44,10 @@ class Sentence:
         return f"{self.lead} {self.text}"
 
 
-def counts(cells: Iterable[CellView]) -> dict[str, int]:
-    """Return how many cells are measured, failed and not run; every status is present."""
+def counts(cells: Iterable[CellView]) -> dict[Status, int]:
+    """Return how many cells have each status; every status is present."""
     found = Counter(cell.status for cell in cells)
-    return {status: found[status] for status in ("measured", "failed", "not_run")}
+    return {status: found[status] for status in STATUS}
 
 
 def summary(run: RunView) -> tuple[Sentence, ...]:
@@ -61,12 +65,12 @@ def summary(run: RunView) -> tuple[Sentence, ...]:
 
 def _counted(cells: Sequence[CellView]) -> Sentence:
     found = counts(cells)
-    tail = [
-        f"{number} {'was' if number == 1 else 'were'} not run" if status == "not_run"
-        else f"{number} failed"
-        for status, number in found.items()
-        if number and status != "measured"
-    ]  # fmt: skip
+    words: dict[Status, str] = {
+        "compiled": "compiled only",
+        "failed": "failed",
+        "not_run": f"{'was' if found['not_run'] == 1 else 'were'} not run",
+    }
+    tail = [f"{found[status]} {text}" for status, text in words.items() if found[status]]
     verb = "was" if found["measured"] == 1 else "were"
     lead = f"{found['measured']} of {plural(len(cells), 'cell')}"
     return Sentence(lead, f"{verb} measured" + "".join(f"; {text}" for text in tail) + ".")
@@ -74,19 +78,21 @@ def _counted(cells: Sequence[CellView]) -> Sentence:
 
 def fastest(group: Group) -> Sentence | None:
     """Return who has the lowest median latency, or None if nobody has one."""
-    timed = [cell for cell in group.cells if median_ms(cell) is not None]
+    timed = _as_asked([cell for cell in group.cells if median_ms(cell) is not None])
     if not timed:
         return None
     best = min(timed, key=lambda cell: median_ms(cell) or 0.0)
     facts = milliseconds(median_ms(best))
     if accuracy(best) is not None:
         facts += f", {metric_name(best.primary)} {fraction(accuracy(best))}"
-    return Sentence("Fastest at p50:", f"{short(best.label)} ({facts}).")
+    return Sentence("Fastest at p50:", f"{named(best)} ({facts}).")
 
 
 def most_accurate(group: Group) -> Sentence | None:
     """Return who scores best by the group's primary metric, the faster one among equals."""
-    scored = [c for c in group.cells if c.primary == group.primary and accuracy(c) is not None]
+    scored = _as_asked(
+        [c for c in group.cells if c.primary == group.primary and accuracy(c) is not None]
+    )
     if not scored:
         return None
     best = min(scored, key=lambda c: (-(accuracy(c) or 0.0), median_ms(c) or math.inf))
@@ -95,29 +101,35 @@ def most_accurate(group: Group) -> Sentence | None:
     if median_ms(best) is not None:
         facts += f", p50 {milliseconds(median_ms(best))}"
     tail = f"; {plural(level, 'other')} level at three decimals" if level else ""
-    return Sentence("Most accurate:", f"{short(best.label)} ({facts}){tail}.")
+    return Sentence("Most accurate:", f"{named(best)} ({facts}){tail}.")
+
+
+def _as_asked(cells: Sequence[CellView]) -> Sequence[CellView]:
+    """Return those of *cells* that ran as asked; all of them, which carry marks, if none did."""
+    return [cell for cell in cells if not differs(cell)] or cells
 
 
 def boldest(cells: Sequence[CellView]) -> Sentence | None:
     """Return what the reduced precision that gains most time costs in accuracy, or None."""
     rungs = [r for r in ladder(cells) if r.time_ratio and r.accuracy_delta is not None]
-    rungs = [rung for rung in rungs if not differs(rung.cell)]
+    rungs = [rung for rung in rungs if rung.sound]
     if not rungs:
         return None
     return rung_sentence(min(rungs, key=lambda rung: rung.time_ratio or 0.0))
 
 
 def rung_sentence(rung: Rung) -> Sentence:
-    """Return ``int8 in OpenVINO loses 0.012 mAP and takes 0.41 × the time of fp32``."""
+    """Return ``int8 in OpenVINO loses 0.012 mAP and is 2.41 × as fast as fp32 at p50``."""
     cell, change = rung.cell, rung.accuracy_delta or 0.0
     name = metric_name(cell.primary)
     if abs(change) < 0.0005:
         effect = f"leaves {name} within 0.0005"
     else:
         effect = f"{'loses' if change < 0 else 'gains'} {abs(change):.3f} {name}"
+    told = short(cell.model) + (f"; {interval(cell.speedup)}" if cell.speedup else "")
     return Sentence(
         f"{cell.precision} in {short(cell.runtime, 40)}",
-        f"{effect} and takes {ratio(rung.time_ratio)} the time of fp32 ({short(cell.model)}).",
+        f"{effect} and is {ratio(rung.speed)} as fast as fp32 at p50 ({told}).",
     )
 
 
@@ -129,11 +141,17 @@ def _on(group: Group, sentence: Sentence) -> Sentence:
 def _doubts(cells: Sequence[CellView]) -> Sentence | None:
     measured = [cell for cell in cells if cell.status == "measured"]
     shared = shared_caveats(cells)
-    own = Counter(chip(c) for cell in measured for c in cell.caveats if c not in shared)
-    told = [f"{name} ({plural(number, 'cell')})" for name, number in own.most_common()]
+    marked = Counter(sign for cell in measured for sign in signs(cell))
+    told = [f"{plural(marked[k], 'cell')} {text}" for k, text in _MARKED.items() if marked[k]]
+    own = Counter(
+        chip(caveat)
+        for cell in measured
+        for caveat in cell.caveats
+        if caveat not in shared and caveat.code not in MARKED
+    )
+    told += [f"{name} ({plural(number, 'cell')})" for name, number in own.most_common()]
     told += [f"every measured cell: {chip(caveat)}" for caveat in shared]
-    admitted = {c.id for c in measured if any(k.code == "precision_admitted" for k in c.caveats)}
-    elsewhere = sum(differs(cell) and cell.id not in admitted for cell in measured)
-    if elsewhere:
-        told.append(f"{plural(elsewhere, 'cell')} ran otherwise than asked")
     return Sentence("Read with care:", f"{'; '.join(told)}.") if told else None
+
+
+_MARKED = {OTHERWISE: "ran otherwise than asked (†)", PROXY: "by proxy (‡)"}

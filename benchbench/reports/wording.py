@@ -11,16 +11,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from benchbench.reports.grouping import (
-    finite,
-)
-from benchbench.types import Caveat, Failure, Placement
-from benchbench.view import CellView, LatencyView
+from benchbench.reports.grouping import ASKED, finite
+from benchbench.types import Caveat, Failure, Placement, Status
+from benchbench.view import CellView, LatencyView, Speedup
 
 ABSENT = "–"
 PERCENTILES = ("p50", "p90", "p95", "p99")
 STAGES = ("preprocess", "upload", "run", "download", "postprocess")
-STATUS = {"measured": "measured", "failed": "failed", "not_run": "not run"}
+STATUS: Mapping[Status, str] = {
+    "measured": "measured", "compiled": "compiled only", "failed": "failed", "not_run": "not run",
+}  # fmt: skip
+"""Status → words, in the order in which reports count them."""
 
 _METRICS = {
     "ap": "mAP", "map": "mAP", "ap50": "AP50", "ap75": "AP75", "miou": "mIoU",
@@ -135,11 +136,25 @@ def ratio(value: float | None) -> str:
     return ABSENT if (value := finite(value)) is None else f"{value:.2f} ×"
 
 
+def interval(speed: Speedup) -> str:
+    """Return the interval of a speed: ``95 % interval 2.36–2.47``; it tells if 1 is in it."""
+    undecided = ", includes 1" if speed.low <= 1 <= speed.high else ""
+    return f"95 % interval {speed.low:.2f}–{speed.high:.2f}{undecided}"
+
+
 def _unit(number: str, unit: str) -> str:
     return number if number == ABSENT else f"{number} {unit}"
 
 
-_UNITS = (("_ms", "ms"), ("_us", "µs"), ("_ns", "ns"), ("_s", "s"), ("_mb", "MB"), ("_bytes", ""))
+_UNITS = (
+    ("_db", "dB"),
+    ("_ms", "ms"),
+    ("_us", "µs"),
+    ("_ns", "ns"),
+    ("_s", "s"),
+    ("_mb", "MB"),
+    ("_bytes", ""),
+)
 
 
 def figure(name: str, value: object) -> str:
@@ -175,13 +190,13 @@ def mismatch(place: Placement | None) -> str:
     """Return in a sentence how what ran differs from what was asked, or an empty string."""
     if place is None:
         return ""
-    pairs = (
-        ("precision", place.requested_precision, place.precision),
-        ("provider", place.requested_provider, place.provider),
-        ("device", place.requested_device, place.device),
-    )
-    told = [f"{k} {short(a)} was asked for, {short(b)} ran" for k, a, b in pairs if a != b]
-    return "; ".join(told)
+    return "; ".join(text for kind in ASKED if (text := departure(place, kind)))
+
+
+def departure(place: Placement, kind: str) -> str:
+    """Return ``precision bf16 was asked for, fp32 ran``; empty if *kind* ran as asked."""
+    asked, found = getattr(place, f"requested_{kind}"), getattr(place, kind)
+    return "" if asked == found else f"{kind} {short(asked)} was asked for, {short(found)} ran"
 
 
 def withheld(latency: LatencyView, percentile: str) -> str:
@@ -196,6 +211,9 @@ def absence(cell: CellView) -> str:
     """Return why a cell that was not measured has no figures."""
     if cell.failure is not None:
         return failure_line(cell.failure)
+    told = [caveat_line(caveat) for caveat in cell.caveats if caveat.code == "compiled_only"]
+    if cell.status == "compiled" and told:
+        return told[0]
     return "the run gives no reason" if cell.status != "measured" else "not recorded"
 
 
@@ -236,6 +254,36 @@ _CAVEATS: Mapping[str, tuple[str, str, str]] = {
         "another precision ran than was asked for; the suite admits this by name",
         "{requested} was asked for, {effective} ran; the suite admits this by name",
     ),
+    "provider_admitted": (
+        "other provider",
+        "another provider ran than was asked for; the suite admits this by name",
+        "{requested} was asked for, {effective} ran; the suite admits this by name",
+    ),
+    "device_admitted": (
+        "other device",
+        "another device ran than was asked for; the suite admits this by name",
+        "{requested} was asked for, {effective} ran; the suite admits this by name",
+    ),
+    "compiled_only": (
+        "compiled only",
+        "built and checked, but nothing here can run it",
+        "built and checked, but nothing here can run it: {reason}",
+    ),
+    "proxy": (
+        "proxy",
+        "this row stands for another: what ran is derived, or the artifact has another target",
+        "what ran is derived and was not observed: {source}",
+    ),
+    "unproved": (
+        "unproved",
+        "nothing shows in which precision it ran",
+        "nothing shows in which precision it ran; looked at: {source}",
+    ),
+    "parity_far": (
+        "parity far",
+        "the artifact is far from its fp32 source on the same images",
+        "",
+    ),
     "swapped": ("swapped", "memory was swapped out during the measurement", ""),
 }
 
@@ -269,6 +317,8 @@ _FAILURES: Mapping[str, str] = {
     "exception": "exception",
     "interrupted": "interrupted",
     "missing_dependency": "missing package",
+    "missing_device": "missing device",
+    "compiled_only": "compiled only",
     "placement": "placed otherwise than asked",
     "dataset": "unusable dataset",
     "image": "unreadable image",

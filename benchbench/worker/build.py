@@ -43,6 +43,8 @@ def build(job: Job, reporter: Any) -> None:
             record=recorded.__setitem__,
         ),
     )
+    if step.calibrated and isinstance(recorded.get("calibration"), dict):
+        recorded["calibration"] |= {"split": job.cell.spec["calibration"]["split"]}
     facts = {
         "conversion": step.conversion,
         "model": job.cell.model,

@@ -127,6 +127,8 @@ def check_placement(cell: Cell, placement: Placement) -> tuple[Caveat, ...]:
         caveats.append(Caveat(code=f"{what}_admitted", figures=figures))
     if placement.evidence == "proxy":
         caveats.append(Caveat(code="proxy", figures={"source": placement.source}))
+    if not placement.coverage:
+        caveats.append(Caveat(code="unproved", figures={"source": placement.source}))
     return tuple(caveats)
 
 

@@ -25,7 +25,7 @@ CELL_KEYS = {
     "id", "label", "model", "runtime", "precision", "device", "batch", "dataset", "split", "task",
     "status", "metrics", "primary", "per_class", "reasons", "evaluator", "convention", "counts",
     "latency", "placement", "artifact", "memory", "caveats", "failure", "protocol", "versions",
-    "started", "wall_s", "stages_s",
+    "started", "wall_s", "stages_s", "speedup", "admitted", "parity",
 }  # fmt: skip
 LATENCY_KEYS = {
     "queries", "effective_queries", "mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "withheld",

@@ -14,7 +14,18 @@ from benchbench.protocols import Report
 from benchbench.reports.figures import HEIGHT, MOST_CLASSES, WIDTH, Figures, strip
 from benchbench.types import Caveat
 from benchbench.view import CellView, RunView
-from tests.report_fixture import CRASH, FCOS, broken, cells, hostile, latency, many, measured, run
+from tests.report_fixture import (
+    CRASH,
+    FCOS,
+    broken,
+    cells,
+    hostile,
+    latency,
+    many,
+    measured,
+    run,
+    varied,
+)
 
 _STRING = rb"\((?:\\.|[^\\)])*\)"
 _OBJECT = re.compile(rb"\n(\d+) 0 obj\n(.*?)\nendobj", re.DOTALL)
@@ -127,9 +138,32 @@ def test_one_process_is_claimed_only_where_the_run_says_so() -> None:
 def test_the_trade_off_names_its_points_and_rings_what_ran_otherwise() -> None:
     first = _pages(Figures().render(run()))[0].splitlines()
     assert "nanodet-plus-m · openvino · int8" in first
-    assert "fcos-r50 · openvino · bf16 (ran fp32)" in first
-    assert "ran otherwise than asked" in first
-    assert "ran otherwise than asked" not in _pages(_render(cells()[0]))[0]
+    assert "† not as asked" in first
+    few = _pages(_render(cells()[0], cells()[4]))[0].splitlines()
+    assert "fcos-r50 · bf16 † (ran fp32)" in few
+    assert "† not as asked" not in _pages(_render(cells()[0]))[0]
+
+
+def test_marked_rows_carry_their_sign_on_every_page_and_leave_the_classes() -> None:
+    pages = _pages(Figures().render(varied()))
+    first = pages[0].splitlines()
+    assert {"† not as asked", "‡ proxy"} <= set(first)
+    assert any("§ Not drawn: 1 cell compiled only." in line for line in first)
+    latency_lines = "\n".join(page for page in pages if page.startswith("Latency"))
+    assert "openvino · bf16 † (ran fp32)" in latency_lines
+    assert "onnxruntime-trt-file · int8 ‡" in latency_lines
+    assert "onnxruntime · fp16 · cuda †" in latency_lines
+    ladder_page = next(page for page in pages if page.startswith("Reduced precision"))
+    assert "Whiskers: 95 % interval." in ladder_page
+    assert "openvino · bf16 † (ran fp32)" in ladder_page.splitlines()
+    classes = [page for page in pages if page.startswith("AP by class")]
+    assert classes
+    assert not any("trt-file" in page for page in classes)
+
+
+def test_a_group_of_which_nothing_ran_as_asked_is_drawn_without_a_front() -> None:
+    cell = measured(1, FCOS, "openvino", "int8", ap=0.5, p50=90.0, effective="fp32")
+    assert _pages(_render(cell))[0].startswith("Accuracy against p50 latency")
 
 
 def test_the_ladder_gives_both_differences_and_needs_an_fp32_cell_of_the_same_runtime() -> None:
@@ -246,7 +280,7 @@ def test_a_reader_s_own_settings_neither_change_the_figures_nor_are_changed() ->
 def test_hostile_names_are_drawn_as_text() -> None:
     pages = _pages(Figures().render(hostile()))
     whole = "\n".join(pages)
-    assert len(pages) == 15
+    assert len(pages) == 13  # three of five rows are plain: marked ones have no page of classes
     assert "<script>alert('name')</script>" in whole
     assert "□□ red" in whole
     assert "aaaaaaaaaaa…" in whole

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchbench.reports.grouping import (
+    accuracies,
     accuracy,
     differs,
     front,
@@ -18,7 +19,7 @@ from benchbench.reports.grouping import (
     variant,
 )
 from benchbench.view import CellView
-from tests.report_fixture import CRASH, broken, cells, measured, run
+from tests.report_fixture import CRASH, broken, cells, compiled, measured, run
 
 
 def _cell(index: int, ap: float, p50: float) -> CellView:
@@ -63,6 +64,27 @@ def test_along_the_front_accuracy_never_falls_as_latency_grows(
     best = front([_cell(i, ap, p50) for i, (ap, p50) in enumerate(values)])
     for left, right in itertools.pairwise(best):
         assert (accuracy(left) or 0) <= (accuracy(right) or 0)
+
+
+def test_a_cell_that_ran_otherwise_than_asked_is_not_on_the_front() -> None:
+    other = measured(1, "m", "r", "bf16", ap=0.9, p50=1.0, effective="fp32")
+    plain = _cell(0, 0.4, 5.0)
+    assert front([other, plain]) == (plain,)
+    admitted = plain.model_copy(update={"admitted": ("device",)})
+    assert front([admitted]) == ()
+
+
+def test_coverage_is_no_metric_of_accuracy() -> None:
+    cell = _cell(0, 0.4, 5.0)
+    assert {"coverage.precision", "coverage.device"} <= set(cell.metrics)
+    assert set(accuracies(cell)) == set(cell.metrics) - {"coverage.precision", "coverage.device"}
+
+
+def test_a_compiled_cell_differs_only_in_what_was_admitted() -> None:
+    cell = compiled()
+    place = cell.placement.model_copy(update={"provider": "none"})
+    assert not differs(cell.model_copy(update={"placement": place}))
+    assert differs(cell.model_copy(update={"admitted": ("precision",)}))
 
 
 def test_a_cell_whose_median_is_withheld_is_not_on_the_front() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from benchbench.errors import MissingDependency
 from benchbench.reports.html import Html
-from tests.report_fixture import CRASH, broken, cells, hostile, measured, run
+from tests.report_fixture import CRASH, broken, cells, hostile, measured, run, varied
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -80,6 +80,12 @@ def page() -> bytes:
 @pytest.fixture(scope="module")
 def tree(page: bytes) -> Node:
     return parse(page)
+
+
+@pytest.fixture(scope="module")
+def odd(page: bytes) -> Node:
+    """Return the page of a run that shows every kind of evidence."""
+    return parse(Html().render(varied()))
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +234,85 @@ def test_an_admitted_other_precision_is_drawn_apart(tree: Node) -> None:
     mark = next(n for n in row.all("span") if n.attrs.get("class") == "other")
     assert mark.text == "asked bf16, ran fp32"
     assert mark.attrs["title"] == "precision bf16 was asked for, fp32 ran"
+
+
+MARKS = {
+    "openvino · bf16": "† ran fp32",
+    "onnxruntime · fp16 · cuda": "† ran on CPUExecutionProvider, cpu",
+    "onnxruntime-trt-file · int8": "‡ proxy",
+    "tensorrt-rtx · int8 · cuda": "§ compiled only",
+}
+
+
+def test_a_marked_row_carries_its_sign_and_words_in_every_table_that_names_it(odd: Node) -> None:
+    found = [node for node in odd.all("th") if node.attrs.get("class") == "who"]
+    for name, told in MARKS.items():
+        rows = [head for head in found if name in head.text]
+        assert len(rows) >= 3, name
+        for head in rows:
+            mark = [n.text for n in head.all("span") if n.attrs.get("class") == "mark"]
+            assert mark == [told], head.text
+    plain = [head for head in found if "torch · fp32" in head.text]
+    assert plain
+    assert not any(n.attrs.get("class") == "mark" for head in plain for n in head.all("span"))
+
+
+def test_the_signs_are_explained_under_the_table_of_cells(odd: Node, tree: Node) -> None:
+    notes = [node.text for node in odd.all("p") if node.attrs.get("class") == "note marks"]
+    assert notes
+    assert all(sign in notes[0] for sign in "†‡§")
+    plain = [node.text for node in tree.all("p") if node.attrs.get("class") == "note marks"]
+    assert not any(sign in text for text in plain for sign in "‡§")
+
+
+def test_evidence_tells_shares_source_parity_builds_and_calibration(odd: Node) -> None:
+    section = next(node for node in odd.all("section") if node.attrs["id"] == "evidence")
+    rows = {
+        row.all("th")[0].text: [td.text for td in row.all("td")]
+        for row in section.all("tbody")[0].all("tr")
+    }
+    int8 = next(v for k, v in rows.items() if "fcos-r50" in k and "onnxruntime · int8" in k)
+    assert int8[0] == "int8 · CPUExecutionProvidermeasured: onnxruntime profile"
+    assert int8[1:3] == ["96.3 % of time", "100 % of time"]
+    assert int8[3].startswith("boxes (worst) SNR 17.9 dB, cosine 0.9919; detections matched 96.8 %")
+    assert "scores: SNR 18.9 dB" in int8[3]
+    assert "8 images against onnx fp32, onnxruntime 1.31.1" in int8[3]
+    assert "onnx-int8 12.4 s" in int8[4]
+    assert "entropy, 128 images of calibration, seed 7" in int8[4]
+    proxy = next(v for k, v in rows.items() if "trt-file" in k)
+    assert proxy[1].startswith("–")
+    assert any("not known from tensor types" in item.text for item in section.all("li"))
+
+
+def test_threads_are_told_once_if_equal_and_by_row_if_not(odd: Node) -> None:
+    assert any(node.text == "1 thread, CPUs 0–1" for node in odd.all("dd"))
+    one, two = cells()[:2]
+    place = two.placement.model_copy(update={"threads": 2, "affinity": (0, 1, 2, 5)})
+    page = parse(Html().render(run((one, two.model_copy(update={"placement": place})))))
+    assert not any("thread" in node.text for node in page.all("dd"))
+    section = next(node for node in page.all("section") if node.attrs["id"] == "evidence")
+    assert "1 thread, CPUs 0–1" in section.text
+    assert "2 threads, CPUs 0–2, 5" in section.text
+
+
+def test_a_compiled_cell_has_no_figures_and_says_why(odd: Node) -> None:
+    row = next(node for node in odd.all("tr") if node.attrs.get("id") == "cell-17")
+    assert "compiled only" in row.all("td")[0].text
+    assert all(td.text.startswith("–") for td in row.all("td")[1:7])
+    article = next(node for node in odd.all("article") if "tensorrt-rtx" in node.text)
+    assert "this machine has no GPU" in article.text
+
+
+def test_coverage_stays_out_of_the_tables_of_accuracy(odd: Node) -> None:
+    section = next(node for node in odd.all("section") if node.attrs["id"] == "accuracy")
+    assert "coverage" not in section.text
+    assert "AP_small" in section.text
+
+
+def test_the_ladder_gives_speed_with_its_interval(odd: Node) -> None:
+    section = next(node for node in odd.all("section") if node.attrs["id"] == "precision")
+    row = next(r for r in section.all("tr") if "fcos-r50" in r.text and "openvino · int8" in r.text)
+    assert row.all("td")[1].text == "2.44 ×95 % interval 2.38–2.50"
 
 
 def test_cells_scored_under_different_conventions_carry_a_warning() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+import typing
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from benchbench.errors import MissingDependency
 from benchbench.reports import pareto
 from benchbench.reports.grouping import front, groups
-from tests.report_fixture import hostile, many, measured, run
+from benchbench.types import Precision
+from tests.report_fixture import hostile, many, measured, run, varied
 
 GROUP = groups(run())[0]
 RUNTIMES = ("torch", "onnxruntime", "openvino", "tensorrt")
@@ -39,8 +41,33 @@ def test_ids_are_prefixed_and_colours_are_the_page_s_variables() -> None:
     assert "var(--ink-2)" in svg
 
 
-def test_a_cell_that_ran_otherwise_than_asked_is_ringed() -> None:
-    assert _draw().count('stroke-dasharray="3,2.5"') == 1
+def test_a_cell_that_ran_otherwise_than_asked_is_ringed_and_so_is_a_proxy() -> None:
+    rings = 'stroke-dasharray="3,2.5"'
+    assert _draw().count(rings) == 1
+    pytest.importorskip("altair")
+    mixed = groups(varied())[0]
+    names = tuple(dict.fromkeys(cell.runtime for cell in mixed.cells))
+    svg = pareto.draw(mixed, names, width=900, height=400, prefix="p")
+    assert svg.count(rings) == 3
+    told = [text for text in re.findall(r"<title>([^<]*)</title>", svg) if "p50" in text]
+    assert sum("†:" in text for text in told) == 2
+    assert sum("‡:" in text for text in told) == 1
+    assert not any("tensorrt-rtx" in text for text in told)
+
+
+def test_a_group_of_which_nothing_ran_as_asked_is_drawn_without_a_front() -> None:
+    pytest.importorskip("altair")
+    odd = tuple(
+        measured(i, f"m{i}", "r", "int8", ap=0.4 + i / 10, p50=5.0 + i, effective="fp32")
+        for i in range(2)
+    )
+    svg = pareto.draw(groups(run(odd))[0], ("r",), width=900, height=400, prefix="p")
+    assert svg.count('stroke-dasharray="3,2.5"') == 2
+
+
+def test_every_precision_has_a_shape_of_its_own() -> None:
+    assert set(pareto.SHAPES) == set(typing.get_args(Precision))
+    assert len(set(pareto.SHAPES.values())) == len(pareto.SHAPES)
 
 
 def test_drawing_twice_gives_the_same_text() -> None:
@@ -68,7 +95,7 @@ def test_labels_overlap_neither_one_another_nor_the_edge(view, width: int, heigh
 def test_a_label_of_a_cell_in_another_precision_says_what_ran() -> None:
     frame = pareto._frame(GROUP, 1010, 430)
     texts = [text for *_, text, _ in pareto.labels(GROUP.plotted, front(GROUP.plotted), frame)]
-    assert "fcos-r50 · openvino · bf16 (ran fp32)" in texts
+    assert "fcos-r50 · bf16 † (ran fp32)" in texts
 
 
 def test_more_runtimes_than_colours_share_the_last_colour() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchbench.reports.summary import counts, summary
-from tests.report_fixture import CRASH, broken, cells, measured, run
+from tests.report_fixture import CRASH, broken, cells, measured, run, varied
 
 
 def test_the_summary_names_the_fastest_the_most_accurate_and_the_boldest() -> None:
@@ -15,7 +15,10 @@ def test_the_summary_names_the_fastest_the_most_accurate_and_the_boldest() -> No
             "Most accurate: fcos-r50 · onnxruntime · fp32 (mAP 0.512, p50 105 ms); "
             "1 other level at three decimals."
         ),
-        "int8 in openvino loses 0.010 mAP and takes 0.41 × the time of fp32 (fcos-r50).",
+        (
+            "int8 in openvino loses 0.010 mAP and is 2.44 × as fast as fp32 at p50 (fcos-r50; "
+            "95 % interval 2.38–2.50)."
+        ),
     ]
     assert told[4].startswith("Read with care: ")
     assert "every measured cell: single process" in told[4]
@@ -29,7 +32,29 @@ def test_a_run_in_which_everything_failed_claims_no_best() -> None:
 def test_an_admitted_other_precision_is_never_the_boldest() -> None:
     base = measured(0, "m", "r", "fp32", ap=0.4, p50=4.0)
     cell = measured(1, "m", "r", "int8", ap=0.4, p50=2.0, effective="fp32")
-    assert not any("takes" in sentence.text for sentence in summary(run((base, cell))))
+    assert not any("as fast" in sentence.text for sentence in summary(run((base, cell))))
+
+
+def test_fp32_that_ran_otherwise_is_no_measure_of_speed() -> None:
+    base = measured(0, "m", "r", "fp32", ap=0.4, p50=4.0, effective="bf16")
+    cell = measured(1, "m", "r", "int8", ap=0.4, p50=2.0)
+    assert not any("as fast" in sentence.text for sentence in summary(run((base, cell))))
+
+
+def test_neither_the_fastest_nor_the_most_accurate_ran_otherwise_than_asked() -> None:
+    plain = measured(0, "m", "r", "fp32", ap=0.4, p50=4.0)
+    other = measured(1, "m", "r", "bf16", ap=0.5, p50=2.0, effective="fp32")
+    told = [str(sentence) for sentence in summary(run((plain, other)))]
+    assert told[1].startswith("Fastest at p50: m · r · fp32 (")
+    assert told[2].startswith("Most accurate: m · r · fp32 (")
+    alone = [str(sentence) for sentence in summary(run((other,)))]
+    assert alone[1].startswith("Fastest at p50: m · r · bf16 † (")
+
+
+def test_what_was_only_compiled_is_counted_apart_and_never_as_measured() -> None:
+    told = [str(sentence) for sentence in summary(varied())]
+    assert told[0] == "15 of 19 cells were measured; 1 compiled only; 1 failed; 2 were not run."
+    assert "2 cells ran otherwise than asked (†); 1 cell by proxy (‡)" in told[-1]
 
 
 def test_a_change_below_the_last_decimal_is_not_called_a_gain_or_loss() -> None:
@@ -51,4 +76,4 @@ def test_no_sentence_claims_significance() -> None:
 
 
 def test_counts_hold_every_status_even_when_none_has_it() -> None:
-    assert counts(()) == {"measured": 0, "failed": 0, "not_run": 0}
+    assert counts(()) == {"measured": 0, "compiled": 0, "failed": 0, "not_run": 0}

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchbench import flat
 from benchbench.reports.csv import COLUMNS, Csv, field
 from benchbench.reports.json import Json
 from benchbench.reports.markdown import Markdown, escape, fence
-from tests.report_fixture import CRASH, HOSTILE, broken, hostile, measured, run, small
+from tests.report_fixture import CRASH, HOSTILE, broken, hostile, measured, odd, run, small, varied
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -31,7 +32,7 @@ def test_the_small_run_renders_as_its_golden_file(report) -> None:
 
 
 @pytest.mark.parametrize("report", [Markdown(), Json(), Csv()], ids=lambda r: r.file_name)
-@pytest.mark.parametrize("view", [run(), hostile(), run(())], ids=["run", "hostile", "empty"])
+@pytest.mark.parametrize("view", [varied(), hostile(), run(())], ids=["varied", "hostile", "empty"])
 def test_rendering_is_pure_and_never_prints_none_or_nan(report, view) -> None:
     made = report.render(view)
     assert made == report.render(view.model_copy(deep=True))
@@ -55,6 +56,50 @@ def test_absent_figures_are_empty_and_their_reason_stands_in_the_row() -> None:
     assert "p99_ms: 400 queries are worth 200" in rows[0]["absent"]
     assert rows[12]["p50_ms"] == rows[12]["accuracy"] == rows[12]["wall_s"] == ""
     assert "SIGSEGV" in rows[12]["absent"]
+
+
+def test_marks_evidence_speed_and_parity_have_columns() -> None:
+    rows = {(row["runtime"], row["precision"]): row for row in _rows(run(odd()))}
+    cuda, proxy, engine = (
+        rows["onnxruntime", "fp16"], rows["onnxruntime-trt-file", "int8"],
+        rows["tensorrt-rtx", "int8"],
+    )  # fmt: skip
+    assert cuda["marks"] == "† ran on CPUExecutionProvider, cpu"
+    assert (cuda["requested_device"], cuda["effective_device"]) == ("cuda", "cpu")
+    assert cuda["coverage_device"] == cuda["on_device_nodes"] == "0.125"
+    assert proxy["marks"] == "‡ proxy"
+    assert proxy["coverage_precision"] == ""
+    assert engine["marks"] == "§ compiled only"
+    assert engine["p50_ms"] == engine["accuracy"] == ""
+    assert engine["absent"].startswith("all figures: built and checked")
+    assert engine["parity_absent"] == "the engine cannot be run here"
+    assert engine["calibration"].startswith("onnx-int8: entropy, 128 images of calibration")
+    dynamic = rows["onnxruntime", "int8-dynamic"]
+    low, ratio, high = (float(dynamic[f"speed_{k}"]) for k in ("low", "over_fp32", "high"))
+    assert low < ratio < high
+    assert (dynamic["parity_output"], dynamic["parity_snr_db"]) == ("boxes", "21.7")
+    assert dynamic["threads"] == "1"
+    assert dynamic["affinity"] == "0 1"
+
+
+def test_frames_hold_marks_and_coverage_but_not_among_the_accuracies() -> None:
+    rows = {(row["runtime"], row["precision"]): row for row in flat.rows(run(odd()))}
+    assert rows["onnxruntime", "fp16"]["marks"] == "other provider,other device"
+    assert rows["tensorrt-rtx", "int8"]["marks"] == "compiled only"
+    assert rows["tensorrt-rtx", "int8"]["p50_ms"] is None
+    assert rows["onnxruntime", "fp16"]["coverage.device"] == 0.125
+    names = {name for row in rows.values() for name in row}
+    assert not any(name.startswith("metric.coverage") for name in names)
+
+
+def test_markdown_signs_every_marked_row_and_says_what_the_signs_mean() -> None:
+    text = Markdown().render(run(odd())).decode()
+    assert "onnxruntime · fp16 cuda † |" in text
+    assert "onnxruntime-trt-file · int8 ‡ |" in text
+    assert "tensorrt-rtx · int8 cuda § | compiled only |" in text
+    for sign in "†‡§":
+        assert f"\n- {sign} " in text
+    assert "1 thread, CPUs 0–1" in text
 
 
 def test_a_measured_cell_without_latency_or_accuracy_says_so() -> None:
@@ -125,7 +170,7 @@ def test_a_fence_is_longer_than_any_run_of_back_ticks_inside(text: str) -> None:
 
 
 def test_every_markdown_table_row_has_as_many_cells_as_its_head() -> None:
-    for view in (run(), hostile()):
+    for view in (varied(), hostile()):
         lines = Markdown().render(view).decode().split("\n")
         width = None
         for line in lines:

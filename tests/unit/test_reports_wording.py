@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from benchbench.reports import terms, wording
 from benchbench.types import Caveat, Failure
-from tests.report_fixture import HOSTILE, measured, run
+from benchbench.view import Speedup
+from tests.report_fixture import HOSTILE, compiled, measured, run
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,12 @@ KNOWN_CAVEATS = {
     "clock_coarse": {"resolution_ns": 15_600},
     "precision_admitted": {"requested": "int8", "effective": "fp32"},
     "swapped": {"swapped_mb": 12},
+    "provider_admitted": {"requested": "CUDAExecutionProvider", "effective": "CPU"},
+    "device_admitted": {"requested": "cuda", "effective": "cpu"},
+    "compiled_only": {"reason": "this machine has no GPU"},
+    "proxy": {"source": "dtypes of the parameters"},
+    "unproved": {"source": "tensor types in the file"},
+    "parity_far": {"output": "boxes", "snr_db": 7.83},
 }
 
 
@@ -154,6 +161,26 @@ def test_a_mismatch_names_both_what_was_asked_and_what_ran() -> None:
     cell = measured(0, "m", "openvino", "bf16", ap=0.4, p50=5.0, effective="fp32")
     assert wording.mismatch(cell.placement) == "precision bf16 was asked for, fp32 ran"
     assert wording.mismatch(None) == ""
+
+
+def test_every_known_caveat_is_tried_here() -> None:
+    assert set(wording._CAVEATS) == set(KNOWN_CAVEATS)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(1.93, 2.31, "95 % interval 1.93–2.31"), (0.97, 1.07, "95 % interval 0.97–1.07, includes 1")],
+)
+def test_an_interval_tells_whether_it_includes_one(low: float, high: float, text: str) -> None:
+    speed = Speedup(against="x", ratio=1.02, low=low, high=high, method="m")
+    assert wording.interval(speed) == text
+
+
+def test_a_compiled_cell_says_why_it_has_no_figures() -> None:
+    told = wording.absence(compiled())
+    assert told.startswith("built and checked, but nothing here can run it: TensorRT-RTX")
+    bare = compiled().model_copy(update={"caveats": ()})
+    assert wording.absence(bare) == "the run gives no reason"
 
 
 def test_coverage_lists_the_largest_share_first() -> None:
