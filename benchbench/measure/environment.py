@@ -15,7 +15,7 @@ from benchbench import __version__
 from benchbench.types import digest
 
 _MATH_VARIABLES = re.compile(
-    r"^(?!.*(TOKEN|KEY|SECRET|PASS)).*(DNN|OMP|MKL|BLAS|KMP|OPENVINO|CUDA)"
+    r"^(?!.*(TOKEN|KEY|SECRET|PASS)).*(DNN|OMP|MKL|BLAS|KMP|OPENVINO|CUDA|TF32)"
 )
 _PACKAGES = (
     "hotcoco numpy nncf onnx onnxruntime onnxruntime-gpu onnxscript opencv-python "

@@ -1,54 +1,30 @@
-"""What every runtime owes: the same facts, asked of each."""
+"""What every runtime owes: the contract kit, asked of each, and what is true of one alone."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchbench.conversions.onnx_int8 import OnnxInt8
-from benchbench.conversions.openvino_int8 import OpenVinoInt8
-from benchbench.conversions.torch_onnx import TorchOnnx
-from benchbench.errors import ModelError, PlacementError
-from benchbench.protocols import Runtime
-from benchbench.runtimes.onnxruntime import OnnxRuntime
-from benchbench.runtimes.openvino import OpenVino, evidence
-from benchbench.runtimes.torch import Torch
+from benchbench import plugins
+from benchbench.errors import ModelError
+from benchbench.testing import RuntimeCase, Tolerance, runtime_checks
 from benchbench.types import InputShape, ModelFile, Precision, Request, Variant
 from tests import small_model
+from tests.contract import workshop
+from tests.contract.workshop import CPU_INT8, MODULE, ONNX, last_step, model
 
 pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("openvino")
-pytest.importorskip("nncf")
 
-RUNTIMES: dict[str, Runtime] = {
-    "torch": Torch(),
-    "onnxruntime": OnnxRuntime(),
-    "openvino": OpenVino(),
-}
-CASES = [
-    ("torch", "torch-module", "fp32"),
-    ("torch", "torchscript", "fp32"),
-    ("torch", "pt2", "fp32"),
-    ("torch", "torch-module", "bf16"),
-    ("torch", "torchscript", "bf16"),
-    ("onnxruntime", "onnx", "fp32"),
-    ("onnxruntime", "onnx", "int8"),
-    ("openvino", "onnx", "fp32"),
-    ("openvino", "onnx", "bf16"),
-    ("openvino", "onnx", "int8"),
-    ("openvino", "openvino-ir", "int8"),
-]
-FP32 = [case for case in CASES if case[2] == "fp32"]
+LOOSE = Tolerance(sigma=0.6, cosine=0.99)
 
 
 def _cpu_flags() -> set[str]:
@@ -58,44 +34,70 @@ def _cpu_flags() -> set[str]:
         return set()
 
 
-NATIVE = {
-    "fp32": True,
-    "bf16": bool(_cpu_flags() & {"amx_bf16", "avx512_bf16"}),
-    "int8": bool(_cpu_flags() & {"avx512_vnni", "amx_int8", "avx_vnni"}),
+NATIVE: dict[str, set[str]] = {
+    "bf16": {"amx_bf16", "avx512_bf16"},
+    "int8": {"avx512_vnni", "amx_int8", "avx_vnni"},
 }
+"""CPU flags without which a precision is computed in another one."""
 
 
-@dataclass(frozen=True)
-class Models:
-    """Files by format and stored precision."""
-
-    files: dict[tuple[str, str], ModelFile]
-
-    def of(self, format_: str, precision: Precision) -> ModelFile:
-        """Return the file that a runtime is given for *precision*."""
-        return self.files[format_, "int8" if precision == "int8" else "fp32"]
+@pytest.fixture(scope="module", autouse=True)
+def files() -> Iterator[None]:
+    yield
+    workshop.clean()
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: Any) -> Models:
-    folder = tmp_path_factory.mktemp("models")
-    module = small_model.torch_file()
-    onnx = TorchOnnx().convert(module, small_model.job(folder / "onnx"))
-    source = ModelFile(Variant(format="onnx"), path=onnx)
-    quantized = OnnxInt8().convert(source, small_model.job(folder / "int8"))
-    network = OpenVinoInt8().convert(source, small_model.job(folder / "ir"))
-    paths = {
-        ("torchscript", "fp32"): small_model.save_torchscript(folder / "model.torchscript"),
-        ("pt2", "fp32"): small_model.save_exported(folder / "model.pt2"),
-        ("onnx", "fp32"): onnx,
-        ("onnx", "int8"): quantized,
-        ("openvino-ir", "int8"): network,
-    }
-    files = {
-        (name, precision): ModelFile(Variant(format=name, precision=precision), path=path)
-        for (name, precision), path in paths.items()
-    }
-    return Models(files | {("torch-module", "fp32"): module})
+def row(
+    kind: str, precision: Precision, form: str, stored: Precision = "fp32", target: str = ""
+) -> RuntimeCase:
+    """Return the case of a runtime with a file of *form* in which *stored* is written."""
+    variant = Variant(format=form, precision=stored, target=target)
+    native = _cpu_flags() & NATIVE.get(precision, _cpu_flags())
+    return RuntimeCase(
+        name=f"{kind} {precision} of {variant}",
+        runtime=plugins.build("runtimes", {"kind": kind}),
+        request=Request(precision, "cpu", 1, small_model.SHAPE),
+        model=lambda: model(variant),
+        reference=small_model.reference,
+        tolerance=Tolerance() if precision == "fp32" else LOOSE,
+        effective=() if native else (precision, "fp32", "bf16", "mixed"),
+        impossible=("fp8",),
+    )
+
+
+CASES = [
+    row("torch", "fp32", "torch-module"),
+    row("torch", "fp32", "torchscript"),
+    row("torch", "fp32", "pt2"),
+    row("torch", "bf16", "torch-module"),
+    row("torch", "bf16", "torchscript"),
+    row("onnxruntime", "fp32", "onnx"),
+    row("onnxruntime", "int8", "onnx", "int8", "cpu"),
+    row("openvino", "fp32", "onnx"),
+    row("openvino", "bf16", "onnx"),
+    row("openvino", "int8", "onnx", "int8", "cpu"),
+    row("openvino", "int8", "openvino-ir", "int8"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # libraries', when they are imported
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(check, id=str(check), marks=workshop.marks(case.runtime))
+        for case in CASES
+        for check in runtime_checks(case)
+    ],
+)
+def test_contract(check: Any) -> None:
+    check()
+
+
+# --- what is true of some ----------------------------------------------------------------
+
+TORCH, ORT, OPENVINO = (
+    plugins.build("runtimes", {"kind": kind}) for kind in ("torch", "onnxruntime", "openvino")
+)
 
 
 def request_of(precision: Precision, **changes: Any) -> Request:
@@ -112,129 +114,33 @@ def image(seed: int = 5) -> Any:
     return np.random.default_rng(seed).standard_normal((1, 3, 64, 64)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("name", "form", "precision"), CASES)
-def test_what_is_opened_was_announced_by_accepts(name, form, precision, models):
-    stored = models.of(form, precision).variant
-    assert stored in RUNTIMES[name].accepts(precision, "cpu")
+@pytest.mark.parametrize(
+    ("runtime", "variant"),
+    [(TORCH, MODULE), (ORT, ONNX), (OPENVINO, ONNX)],
+    ids=lambda one: getattr(one, "kind", ""),
+)
+def test_two_threads_are_recorded_where_two_are_asked_for(runtime, variant):
+    with runtime.open(model(variant), request_of("fp32", threads=2)) as session:
+        assert session.placement().threads == 2
 
 
-@pytest.mark.parametrize(("name", "form", "precision"), CASES)
-def test_outputs_have_torchs_shapes_order_and_dtype(name, form, precision, models):
-    with RUNTIMES[name].open(models.of(form, precision), request_of(precision)) as session:
-        outputs = infer(session, image())
-    wanted = small_model.reference(image())
-    assert [one.shape for one in outputs] == [one.shape for one in wanted]
-    assert {one.dtype.name for one in outputs} == {"float32"}
-    for got, want in zip(outputs, wanted, strict=True):
-        assert small_model.cosine(got, want) > 0.99
-
-
-@pytest.mark.parametrize(("name", "form", "precision"), FP32)
-def test_fp32_outputs_agree_with_torch_to_a_thousandth_of_sigma(name, form, precision, models):
-    with RUNTIMES[name].open(models.of(form, precision), request_of(precision)) as session:
-        outputs = infer(session, image())
-    for got, want in zip(outputs, small_model.reference(image()), strict=True):
-        assert np.abs(got - want).max() < 1e-3 * want.std()
-
-
-@pytest.mark.parametrize(("name", "form", "precision"), CASES)
-def test_downloaded_arrays_survive_the_next_run(name, form, precision, models):
-    with RUNTIMES[name].open(models.of(form, precision), request_of(precision)) as session:
-        first = infer(session, image(1))
-        kept = [one.copy() for one in first]
-        second = infer(session, image(2))
-    for one, copy, other in zip(first, kept, second, strict=True):
-        np.testing.assert_array_equal(one, copy)
-        assert not np.array_equal(one, other)
-
-
-@pytest.mark.parametrize(("name", "form", "precision"), CASES)
-def test_an_array_that_may_not_be_written_is_accepted_and_left_alone(name, form, precision, models):
-    array = image()
-    array.flags.writeable = False
-    with RUNTIMES[name].open(models.of(form, precision), request_of(precision)) as session:
-        infer(session, array)
-    np.testing.assert_array_equal(array, image())
-
-
-@pytest.mark.parametrize(("name", "form", "precision"), CASES)
-def test_placement_finds_the_precision_asked_for(name, form, precision, models):
-    if not NATIVE[precision]:
-        pytest.skip(f"this CPU has no {precision} instructions")
-    with RUNTIMES[name].open(models.of(form, precision), request_of(precision)) as session:
-        placement = session.placement()
-    assert placement.precision == precision
-    assert placement.coverage[precision] >= 0.9
-    assert sum(placement.coverage.values()) == pytest.approx(1, abs=1e-3)
-    assert placement.evidence == "measured"
-    assert (placement.device, placement.requested_precision) == ("cpu", precision)
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize(("name", "form"), [case[:2] for case in FP32])
-def test_placement_records_the_threads_in_use(name, form, threads, models):
-    asked = request_of("fp32", threads=threads)
-    with RUNTIMES[name].open(models.of(form, "fp32"), asked) as session:
-        assert session.placement().threads == threads
-
-
-def test_torch_gives_its_threads_back(models):
+def test_torch_gives_its_threads_back():
     import torch
 
     before = torch.get_num_threads()
-    with Torch().open(models.of("torch-module", "fp32"), request_of("fp32", threads=before + 1)):
+    with TORCH.open(model(MODULE), request_of("fp32", threads=before + 1)):
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize(("name", "form", "precision"), CASES)
-@pytest.mark.parametrize("shape", [(1, 1, 64, 64), (1, 64, 64, 3)])
-def test_a_wrong_shape_is_an_error_that_names_it(name, form, precision, shape, models):
-    asked = request_of(precision, input=InputShape(shape))
-    with (
-        pytest.raises(ModelError, match=re.escape(", ".join(map(str, shape)))),
-        RUNTIMES[name].open(models.of(form, precision), asked),
-    ):
-        pass
-
-
-@pytest.mark.parametrize(("name", "form"), [("onnxruntime", "onnx"), ("openvino", "onnx")])
-def test_a_wrong_dtype_is_an_error_that_names_both(name, form, models):
+@pytest.mark.parametrize("runtime", [ORT, OPENVINO], ids=lambda one: one.kind)
+def test_a_wrong_dtype_is_an_error_that_names_both(runtime):
     asked = request_of("fp32", input=InputShape((1, 3, 64, 64), "uint8"))
     with (
         pytest.raises(ModelError, match=r"float32.*uint8"),
-        RUNTIMES[name].open(models.of(form, "fp32"), asked),
+        runtime.open(model(ONNX), asked),
     ):
         pass
-
-
-@pytest.mark.parametrize(("name", "form"), [case[:2] for case in FP32 if "module" not in case[1]])
-@pytest.mark.parametrize("keep", [0, 3000])
-def test_a_truncated_file_is_an_error_that_names_it(name, form, keep, models, tmp_path):
-    whole = models.of(form, "fp32")
-    assert whole.path
-    broken = tmp_path / f"broken{whole.path.suffix}"
-    broken.write_bytes(whole.path.read_bytes()[:keep])
-    with (
-        pytest.raises(ModelError, match=re.escape(str(broken))),
-        RUNTIMES[name].open(replace(whole, path=broken), request_of("fp32")),
-    ):
-        pass
-
-
-@pytest.mark.parametrize("name", RUNTIMES)
-def test_an_unknown_device_is_an_error_that_lists_the_known(name, models):
-    form = "torch-module" if name == "torch" else "onnx"
-    with (
-        pytest.raises(PlacementError, match="known devices: cpu"),
-        RUNTIMES[name].open(models.of(form, "fp32"), request_of("fp32", device="npu")),
-    ):
-        pass
-
-
-@pytest.mark.parametrize("name", RUNTIMES)
-def test_a_precision_that_cannot_be_run_has_no_variants(name):
-    assert RUNTIMES[name].accepts("tf32", "cpu") == ()
 
 
 def test_torch_names_nested_outputs_by_their_keys():
@@ -244,7 +150,7 @@ def test_torch_names_nested_outputs_by_their_keys():
         def forward(self, x: Any) -> Any:
             return {"z": x * 2, "a": (x.sum(dim=1), x.argmax(dim=1))}
 
-    with Torch().open(small_model.torch_file(Named()), request_of("bf16")) as session:
+    with TORCH.open(small_model.torch_file(Named()), request_of("bf16")) as session:
         handle = session.upload({"images": image()})
         session.run(handle)
         outputs = session.download(handle)
@@ -255,12 +161,15 @@ def test_torch_names_nested_outputs_by_their_keys():
     }
 
 
-@pytest.mark.parametrize("name", RUNTIMES)
-def test_an_open_batch_takes_more_images(name, models):
-    form = "torch-module" if name == "torch" else "onnx"
+@pytest.mark.parametrize(
+    ("runtime", "variant"),
+    [(TORCH, MODULE), (ORT, ONNX), (OPENVINO, ONNX)],
+    ids=lambda one: getattr(one, "kind", ""),
+)
+def test_an_open_batch_takes_more_images(runtime, variant):
     asked = request_of("fp32", input=InputShape((3, 3, 64, 64)))
     batch = np.concatenate([image(1), image(2), image(3)])
-    with RUNTIMES[name].open(models.of(form, "fp32"), asked) as session:
+    with runtime.open(model(variant), asked) as session:
         scores, _ = infer(session, batch)
     for row, seed in enumerate((1, 2, 3)):
         np.testing.assert_allclose(scores[row], small_model.reference(image(seed))[0][0], atol=1e-4)
@@ -268,11 +177,12 @@ def test_an_open_batch_takes_more_images(name, models):
 
 @pytest.mark.skipif("amx_bf16" not in _cpu_flags(), reason="this CPU has no AMX")
 @pytest.mark.parametrize(("hint", "found"), [(None, "bf16"), ("f32", "fp32")])
-def test_evidence_sees_the_bf16_that_openvino_picks_unasked(hint, found, models):
-    import openvino
+def test_evidence_sees_the_bf16_that_openvino_picks_unasked(hint, found):
+    openvino = pytest.importorskip("openvino")
+    from benchbench.runtimes.openvino import evidence
 
     core = openvino.Core()
-    network = core.read_model(str(models.of("onnx", "fp32").path))
+    network = core.read_model(str(model(ONNX).path))
     network.reshape(list(small_model.SHAPE.shape))
     config = {"INFERENCE_PRECISION_HINT": hint} if hint else {}
     for perf in (False, True):
@@ -287,13 +197,13 @@ from benchbench.runtimes.torch import Torch
 from benchbench.types import Request
 from tests import small_model
 with Torch().open(small_model.torch_file(), Request("fp32", "cpu", 1, small_model.SHAPE)) as one:
-    print("said", one.placement().precision)
+    print("said", "bf16" in one.placement().coverage, one.placement().precision == "fp32")
 """
 
 
 @pytest.mark.skipif("amx_bf16" not in _cpu_flags(), reason="this CPU has no AMX")
-@pytest.mark.parametrize(("mode", "found"), [("BF16", "bf16"), ("STRICT", "fp32")])
-def test_torchs_fp32_is_bf16_where_the_environment_says_so(mode, found):
+@pytest.mark.parametrize(("mode", "found"), [("BF16", "True False"), ("STRICT", "False True")])
+def test_torchs_fp32_computes_in_bf16_where_the_environment_says_so(mode, found):
     root = Path(__file__).parents[2]
     child = subprocess.run(
         [sys.executable, "-c", _CHILD],
@@ -306,19 +216,19 @@ def test_torchs_fp32_is_bf16_where_the_environment_says_so(mode, found):
     assert child.stdout.splitlines() == [f"said {found}"]
 
 
-def test_onnx_runtime_profile_leaves_no_file_behind(models, tmp_path, monkeypatch):
+def test_onnx_runtime_profile_leaves_no_file_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with OnnxRuntime().open(models.of("onnx", "fp32"), request_of("fp32")) as session:
+    with ORT.open(model(ONNX), request_of("fp32")) as session:
         session.placement()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_float_convolution_in_an_int8_file_stays_visible_in_the_coverage(models, tmp_path):
-    mixed = OnnxInt8(exclude=("*Conv*",)).convert(
-        models.of("onnx", "fp32"), small_model.job(tmp_path / "mixed")
-    )
-    file = ModelFile(Variant(format="onnx", precision="int8"), path=mixed)
-    with OnnxRuntime().open(file, request_of("int8")) as session:
+def test_a_float_convolution_in_an_int8_file_stays_visible_in_the_coverage(tmp_path):
+    conversion, source = last_step(CPU_INT8)
+    mixing = conversion.model_copy(update={"exclude": ("*Conv*",)})
+    job = replace(small_model.job(tmp_path / "mixed"), target=CPU_INT8)
+    file = ModelFile(CPU_INT8, path=mixing.convert(model(source), job))
+    with ORT.open(file, request_of("int8")) as session:
         coverage = session.placement().coverage
     assert set(coverage) == {"fp32", "int8"}
 
@@ -336,7 +246,7 @@ def test_fastestdet_is_the_same_in_all_three_runtimes(data_dir):
     array = np.random.default_rng(0).random((1, 3, 352, 352), np.float32)
     outputs = {}
     for name, file in files.items():
-        with RUNTIMES[name].open(file, asked) as session:
+        with plugins.build("runtimes", {"kind": name}).open(file, asked) as session:
             (outputs[name],) = infer(session, array)
     for other in ("onnxruntime", "openvino"):
         worst = np.abs(outputs["torch"] - outputs[other]).max()

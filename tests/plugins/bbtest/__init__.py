@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
 
@@ -72,6 +72,41 @@ class Copy(Record):
         return main
 
 
+class Fatal(Record):
+    """A 'conversion' with one target for each way to die while it is made."""
+
+    packages: ClassVar[Packages] = ()
+    extra: ClassVar[str] = ""
+    calibrates: ClassVar[bool] = False
+    markers: str = ""
+    """If set, a folder: each way to die is taken but once."""
+
+    def targets(self, source: Variant) -> Sequence[Variant]:
+        return tuple(dying(fault) for fault in get_args(Fault)) if source == RAW else ()
+
+    def convert(self, model: ModelFile, job: ConversionJob) -> Path:
+        assert job.target
+        if not taken(self.markers and f"{self.markers}/built-{job.target.target}"):
+            commit(cast("Fault", job.target.target))
+        main = job.folder / "model.txt"
+        main.write_text("alive")
+        return main
+
+
+def dying(fault: str) -> Variant:
+    """Return the variant whose build commits *fault*."""
+    return Variant(format="bbtest-raw", precision="fp16", target=fault)
+
+
+def taken(marker: str) -> bool:
+    """Return whether *marker* exists; make it, if it is a path."""
+    if not marker:
+        return False
+    found = Path(marker).exists()
+    Path(marker).touch()
+    return found
+
+
 class Faulty(Record):
     """Gives class 0 a probability of one, unless told to fail at a stage."""
 
@@ -83,9 +118,11 @@ class Faulty(Record):
     """If set, fail only as long as this file does not exist, and make it."""
     effective: Precision | None = None
     slow_s: float = 0.0
+    build: Fault = "none"
+    """How the build of its fp16 file fails."""
 
     def accepts(self, precision: Precision, device: str) -> Sequence[Variant]:
-        return {"fp32": (RAW,), "int8": (INT8,)}.get(precision, ())
+        return {"fp32": (RAW,), "int8": (INT8,), "fp16": (dying(self.build),)}.get(precision, ())
 
     def known_devices(self) -> Sequence[str]:
         return ("cpu",)
@@ -97,11 +134,8 @@ class Faulty(Record):
         yield _Session(self, request)
 
     def fail(self) -> None:
-        if self.marker:
-            if Path(self.marker).exists():
-                return
-            Path(self.marker).touch()
-        commit(self.fault)
+        if not taken(self.marker):
+            commit(self.fault)
 
 
 class Absent(Faulty):
