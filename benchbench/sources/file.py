@@ -28,6 +28,7 @@ _FORMATS = {
     ".pte": "executorch",
     ".mlpackage": "coreml",
 }
+_ENGINES = {b"ftrt": "tensorrt-engine", b"vtrt": "tensorrt-rtx-engine"}
 _WEIGHTS = {".xml": ".bin", ".param": ".bin"}
 """Suffix of a file that is only half a model → suffix of the other half beside it."""
 _PACKAGE = "Manifest.json"
@@ -132,7 +133,21 @@ def _format(path: Path) -> str:
         )
     if path.suffix == ".pt2":
         _check_plain(path)
+    if path.suffix in {".engine", ".plan"}:
+        return _engine_format(path)
     return _FORMATS[path.suffix]
+
+
+def _engine_format(path: Path) -> str:
+    """Tell an engine of TensorRT from one of TensorRT-RTX by its first bytes."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head not in _ENGINES:
+        raise ModelError(
+            f"{path}: not an engine of TensorRT or TensorRT-RTX: it begins with {head!r}",
+            hint="build it again, or give the .onnx file: the engine is then built here",
+        )
+    return _ENGINES[head]
 
 
 def _torch_format(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""Tests that need an NVIDIA GPU; none of them has been run by this project yet."""

@@ -1,0 +1,1 @@
+"""Tests that need NVIDIA's wheels, but neither a GPU nor torch."""
