@@ -87,8 +87,9 @@ def share_in(work: Sequence[Work], precision: str, *, timed: bool) -> Share:
 
 
 def cpus() -> tuple[int, ...]:
-    """Return the logical CPUs that this process may use."""
-    return tuple(sorted(os.sched_getaffinity(0)))
+    """Return the logical CPUs that this process may use; empty where the system does not say."""
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
+    return tuple(sorted(affinity(0))) if affinity else ()
 
 
 def dominant(coverage: dict[str, float]) -> str:

@@ -1,0 +1,117 @@
+"""Torch modules as exported programs of one input and named outputs, at a fixed shape."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchbench.errors import ConversionError, ModelError
+from benchbench.files import plain_tensors_only
+from benchbench.tensors import leaves, output_names
+from benchbench.types import InputShape, ModelFile
+
+_LOADING = (
+    RuntimeError,
+    OSError,
+    ValueError,
+    LookupError,
+    AssertionError,
+    AttributeError,
+    TypeError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
+_CALLING = (RuntimeError, TypeError, ValueError, AssertionError)
+_EXPORTING = (RuntimeError, ValueError, TypeError, AssertionError, LookupError, AttributeError)
+
+
+def open_module(model: ModelFile) -> Any:
+    """Return the module of *model*, a ``torch-module`` or a ``pt2``; raise ModelError."""
+    import torch
+
+    if model.load:
+        return model.load()
+    try:
+        with plain_tensors_only():
+            return torch.export.load(str(model.path)).module()
+    except _LOADING as error:
+        raise ModelError(
+            f"{model.path}: not a readable exported program: {head(error)}",
+            hint="write it with torch.export.save; it may be truncated or of a newer torch",
+        ) from error
+
+
+def example(shape: InputShape, seed: int) -> Any:
+    """Return a tensor of noise as the suite feeds it: 0..255 for integers, normal for floats."""
+    import torch
+
+    values = np.random.default_rng(seed).standard_normal(shape.shape)
+    if np.issubdtype(np.dtype(shape.dtype), np.integer):
+        values = np.clip(values * 64 + 128, 0, 255)
+    return torch.from_numpy(values.astype(shape.dtype))
+
+
+class Flat(NamedTuple):
+    """A module that returns a flat tuple of tensors, and takes its one tensor as ``images``."""
+
+    module: Any
+    names: list[str]
+    """Of the outputs, in their order."""
+    floats: list[bool]
+    """Which outputs are floating-point numbers."""
+
+
+def flat(module: Any, image: Any) -> Flat:
+    """Return *module* with its outputs as a flat tuple; raise ModelError if *image* is not for it.
+
+    The result is in eval mode.
+    """
+    import torch
+
+    class Wrapper(torch.nn.Module):  # type: ignore[misc] # torch has no types here
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = module
+
+        def forward(self, images: Any) -> tuple[Any, ...]:
+            return tuple(leaf for _, leaf in leaves(self.inner(images)))
+
+    try:
+        with torch.no_grad():
+            outputs = module(image)
+    except _CALLING as error:
+        raise ModelError(
+            f"the module does not take {str(image.dtype).removeprefix('torch.')} "
+            f"{list(image.shape)}: {head(error)}",
+            hint="mend the input's size, dtype or layout; a model takes one image tensor",
+        ) from error
+    made = Wrapper()
+    # Not eval(): the module of an exported program refuses to be told.
+    for part in made.modules():
+        part.training = False
+    floats = [leaf.is_floating_point() for _, leaf in leaves(outputs)]
+    return Flat(made, output_names(outputs), floats)
+
+
+def exported(module: Any, image: Any) -> Any:
+    """Return *module* exported at the shape of *image*; raise ConversionError."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            return torch.export.export(module, (image,))
+    except _EXPORTING as error:
+        raise ConversionError(
+            f"torch.export failed: {type(error).__name__}: {head(error)}",
+            hint="the job's log holds torch's account; the module may depend on its input's values",
+        ) from error
+
+
+def head(error: Exception) -> str:
+    """Return the first line of what *error* says, at most 300 characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else "")[:300]
