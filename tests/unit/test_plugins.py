@@ -13,7 +13,7 @@ def test_every_built_in_loads_and_declares_what_it_needs() -> None:
         assert plugins.names(family), family
         for name in plugins.names(family):
             found = plugins.load(family, name)
-            assert isinstance(found.packages, tuple)  # type: ignore[attr-defined]
+            assert isinstance(found.packages, tuple | property)  # type: ignore[attr-defined]
             assert isinstance(found.extra, str)  # type: ignore[attr-defined]
             assert plugins.is_builtin(family, name)
 
