@@ -1,43 +1,29 @@
-"""PyTorch, in eager mode."""
+"""PyTorch: eager, or compiled by its inductor; on CPUs and NVIDIA GPUs."""
 
 from __future__ import annotations
 
-import os
+import importlib.metadata
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, ClassVar
+from fnmatch import fnmatch
+from typing import Any, ClassVar, Literal
 
-from benchbench.errors import MissingDependency, ModelError
+from benchbench import cuda
+from benchbench.errors import MissingDependency, ModelError, PlacementError
 from benchbench.files import plain_tensors_only
 from benchbench.protocols import Packages
-from benchbench.runtimes.contract import (
-    PROBE_RUNS,
-    check_device,
-    dominant,
-    probe,
-    shares,
-    unreadable,
-)
-from benchbench.runtimes.onednn import listen, parse
-from benchbench.tensors import leaves, output_names
-from benchbench.types import (
-    Feed,
-    InputShape,
-    ModelFile,
-    Placement,
-    Precision,
-    Record,
-    Request,
-    TensorSpec,
-    Variant,
-)
+from benchbench.runtimes import torch_compile, torch_cuda
+from benchbench.runtimes.contract import check_device, unreadable
+from benchbench.runtimes.torch_session import FLOATS, REFUSING, Session, refused
+from benchbench.types import Finding, ModelFile, Precision, Record, Request, Variant
 
-_FORMATS = ("torch-module", "torchscript", "pt2")
-_RUNS = ("fp32", "bf16")
-_MATH = "ONEDNN_DEFAULT_FPMATH_MODE"
+_EAGER = ("torch-module", "torchscript", "pt2")
+_COMPILED = ("torch-module", "pt2")
+_CPU: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+_CUDA: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
 _LOADING = (
     RuntimeError,
     OSError,
@@ -49,36 +35,58 @@ _LOADING = (
     EOFError,
     zipfile.BadZipFile,
 )
-_REFUSING = (RuntimeError, TypeError, ValueError, AssertionError, AttributeError, IndexError)
 
 
 class Torch(Record):
-    """Runs torch modules, TorchScript and exported programs, without autograd."""
+    """Runs torch modules, TorchScript and exported programs, without autograd or autocast."""
 
     packages: ClassVar[Packages] = (("torch",),)
     extra: ClassVar[str] = "torch"
 
+    mode: Literal["eager", "compile"] = "eager"
+    """``compile``: inductor makes one program of the module, with its weights folded in."""
     channels_last: bool = True
     """Keep images and weights as NHWC in memory: as fast or faster on CPUs, twice in bf16."""
 
-    def accepts(self, precision: Precision, device: str) -> Sequence[Variant]:  # noqa: ARG002
-        """Return every torch format at fp32, for fp32 and (cast when opened) bf16."""
-        if precision not in _RUNS:
+    def accepts(self, precision: Precision, device: str) -> Sequence[Variant]:
+        """Return the torch formats at fp32 (cast when opened); for int8, quantized programs.
+
+        Raises PlacementError for int8 in eager mode, which would compute in float.
+        """
+        if precision == "int8" and device == "cpu":
+            return self._quantized()
+        if precision not in (_CPU if device == "cpu" else _CUDA):
             return ()
-        return tuple(Variant(format=name) for name in _FORMATS)
+        names = _EAGER if self.mode == "eager" else _COMPILED
+        return tuple(Variant(format=name) for name in names)
 
     def known_devices(self) -> Sequence[str]:
-        """Return ``cpu``."""
-        return ("cpu",)
+        """Return ``cpu`` and the names of NVIDIA GPUs."""
+        return ("cpu", "cuda", "cuda:*")
+
+    def absent(self, device: str) -> str | None:
+        """Return why *device* cannot be used: a CPU build of torch, no driver, no such GPU."""
+        return None if device == "cpu" else torch_cuda.absent(device)
+
+    def checkup(self) -> Sequence[Finding]:
+        """Tell torch's version and build, and what compiling, int8 and a GPU lack."""
+        try:
+            import torch
+        except (ImportError, OSError) as error:
+            hint = MissingDependency("torch", "torch").hint
+            return (Finding(level="error", message=f"torch: {error}", hint=hint),)
+        made = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a CPU build"
+        said = f"torch {torch.__version__}, {made}"
+        return (Finding(level="ok", message=said), *_gpu(torch), *_compiling(), *_quantizing())
 
     @contextmanager
-    def open(self, model: ModelFile, request: Request) -> Iterator[_Session]:
-        """Load *model*; raise ModelError if it cannot be, or does not take the input."""
+    def open(self, model: ModelFile, request: Request) -> Iterator[Session]:
+        """Load (and compile) *model*; raise ModelError if that fails, or it refuses the input."""
         try:
             import torch
         except ImportError as error:
             raise MissingDependency("torch", "torch") from error
-        check_device("torch", request.device, self.known_devices())
+        self._check(request.device)
         with ExitStack() as stack:
             stack.callback(torch.set_num_threads, torch.get_num_threads())
             torch.set_num_threads(request.threads)
@@ -86,118 +94,67 @@ class Torch(Record):
             with suppress(RuntimeError):
                 torch.set_num_interop_threads(1)
             stack.enter_context(torch.inference_mode())
-            module = _prepared(_loaded(model), model, request, channels_last=self.channels_last)
-            session = _Session(module, request, channels_last=self.channels_last)
-            session.try_out(model)
-            yield session
+            module = _prepared(_loaded(model, request), model, request, self.channels_last)
+            # After loading: a model's own code may set it.
+            stack.enter_context(torch_cuda.exact_products(tf32=request.precision == "tf32"))
+            if self.mode == "compile":
+                # What is compiled counts against a limit of the process, and then runs eagerly.
+                stack.callback(torch.compiler.reset)
+            yield self._session(module, model, request)
 
-
-class _Session:
-    """One module; inputs are cast and laid out in upload, outputs cast to float32 in download."""
-
-    def __init__(self, module: Any, request: Request, *, channels_last: bool) -> None:
-        import torch
-
-        self._module, self._request, self._torch = module, request, torch
-        shape = request.input
-        self.inputs: Sequence[TensorSpec] = (
-            TensorSpec(name=shape.name or "images", shape=shape.shape, dtype=shape.dtype),
-        )
-        cast = request.precision == "bf16" and shape.dtype.startswith("float")
-        self._dtype = torch.bfloat16 if cast else getattr(torch, shape.dtype)
-        channels_last = channels_last and len(shape.shape) == 4
-        self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        self._single = torch.float32
-        self._outputs: Any = None
-        self._names: list[str] = []
-        self._flat = False
-
-    def upload(self, feed: Feed) -> Any:
-        (array,) = feed.values()
-        tensor = self._torch.from_numpy(array)
-        return tensor.to(dtype=self._dtype, memory_format=self._layout)
-
-    def run(self, handle: Any) -> None:
-        self._outputs = self._module(handle)
-
-    def download(self, handle: Any) -> Feed:
-        del handle
-        outputs = self._outputs
-        flat = outputs if self._flat else (leaf for _, leaf in leaves(outputs))
-        return {name: self._array(leaf) for name, leaf in zip(self._names, flat, strict=True)}
-
-    def try_out(self, model: ModelFile) -> None:
-        """Run once: a torch module says what it takes only by failing."""
-        array = probe(self._request.input)
-        # Torch warns once a process of arrays that it may not write to; nothing here writes.
-        array.flags.writeable = False
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                handle = self.upload({"images": array})
-            self.run(handle)
-            self._names = output_names(self._outputs)
-            self._flat = all(len(path) == 1 for path, _ in leaves(self._outputs)) and (
-                not isinstance(self._outputs, Mapping)
+    def _session(self, module: Any, model: ModelFile, request: Request) -> Session:
+        kind = Session if request.device == "cpu" else torch_cuda.CudaSession
+        if self.mode == "eager":
+            session = kind(
+                module, request, channels_last=self.channels_last, watched=lambda mode: mode
             )
-            self.download(handle)
-        except _REFUSING as error:
-            raise _refused(model, self._request, error) from error
+            session.try_out(model)
+            return session
+        with torch_compile.compiler(request):
+            made = torch_compile.Compiled(module)
+            session = kind(
+                made.module, request, channels_last=self.channels_last, watched=made.watched
+            )
+            session.try_out(model)
+        if not made.graphs:
+            raise ModelError(
+                f"{model.path or model.variant}: torch.compile found nothing in it to compile",
+                hint="use 'mode: eager'",
+            )
+        session.details["compiled"] = f"inductor, weights folded in, {made.graphs} graphs"
+        return session
 
-    def placement(self) -> Placement:
-        handle = self.upload({"images": probe(self._request.input)})
-        self._module(handle)
-        text = listen(lambda: [self._module(handle) for _ in range(PROBE_RUNS)])
-        found = list(parse(text))
-        coverage = shares(work for _, work in found)
-        stored = self._stored()
-        return Placement(
-            requested_provider="cpu",
-            provider="cpu",
-            requested_device=self._request.device,
-            device="cpu",
-            requested_precision=self._request.precision,
-            precision=dominant(coverage) if coverage else _by_parameters(stored),
-            threads=self._torch.get_num_threads(),
-            coverage=coverage,
-            evidence="measured" if coverage else "proxy",
-            source="oneDNN verbose" if coverage else "dtypes of the parameters",
-            details=self._details(stored, sorted({kernel for kernel, _ in found})),
-        )
+    def _quantized(self) -> Sequence[Variant]:
+        if self.mode == "eager":
+            raise PlacementError(
+                "torch computes a quantized program in float unless it is compiled",
+                hint="give the runtime 'mode: compile'",
+            )
+        made = Variant(format="pt2", precision="int8", target="cpu")
+        return (made, made.model_copy(update={"target": ""}))
 
-    def _array(self, leaf: Any) -> Any:
-        if leaf.dtype is not self._single and leaf.is_floating_point():
-            leaf = leaf.to(self._single)
-        return leaf.contiguous().numpy()
-
-    def _stored(self) -> str:
-        """Return the dtype that most parameters have."""
-        counts: dict[str, int] = {}
-        for parameter in self._module.parameters():
-            name = str(parameter.dtype).removeprefix("torch.")
-            counts[name] = counts.get(name, 0) + parameter.numel()
-        return max(counts, key=counts.__getitem__) if counts else "none"
-
-    def _details(self, stored: str, kernels: list[str]) -> dict[str, str]:
-        return {
-            "parameters": stored,
-            "kernels": ", ".join(kernels) or "none in oneDNN",
-            "interop_threads": str(self._torch.get_num_interop_threads()),
-            "memory_format": str(self._layout).removeprefix("torch."),
-            _MATH: os.environ.get(_MATH, "unset"),
-        }
+    def _check(self, device: str) -> None:
+        if not any(fnmatch(device, one) for one in self.known_devices()):
+            check_device("torch", device, self.known_devices())
+        if reason := self.absent(device):
+            raise PlacementError(
+                f"torch cannot use {device}: {reason}",
+                hint="'benchbench doctor' tells more; 'device: cpu' runs here",
+            )
 
 
-def _loaded(model: ModelFile) -> Any:
+def _loaded(model: ModelFile, request: Request) -> Any:
     import torch
 
     if model.load:
         return model.load()
     path = str(model.path)
+    if model.variant.precision == "int8":
+        # A quantized program names operations that must be known before it is read.
+        torch_compile.fuse_quantized()
     try:
         if model.variant.format != "torchscript":
-            with plain_tensors_only():
-                return torch.export.load(path).module()
+            return _program(path, request.device)
         with warnings.catch_warnings():
             # That TorchScript is deprecated is not news to who benchmarks a TorchScript file.
             warnings.simplefilter("ignore", FutureWarning)
@@ -211,37 +168,69 @@ def _loaded(model: ModelFile) -> Any:
         raise unreadable(model, "torch", error) from error
 
 
-def _prepared(module: Any, model: ModelFile, request: Request, *, channels_last: bool) -> Any:
+def _program(path: str, device: str) -> Any:
+    import torch
+
+    with plain_tensors_only():
+        program = torch.export.load(path)
+    if device != "cpu":
+        from torch.export.passes import move_to_device_pass
+
+        # Also the devices that its graph names, which Module.to does not reach.
+        program = move_to_device_pass(program, device)
+    return program.module()
+
+
+def _prepared(module: Any, model: ModelFile, request: Request, channels_last: bool) -> Any:
     import torch
 
     try:
         for parameter in module.parameters():
             parameter.requires_grad_(False)
-        if request.precision == "bf16":
-            module = module.to(torch.bfloat16)
+        if floats := FLOATS.get(request.precision):
+            module = module.to(getattr(torch, floats))
+        if request.device != "cpu":
+            module = module.to(request.device)
         if channels_last and len(request.input.shape) == 4:
             module = module.to(memory_format=torch.channels_last)
-    except _REFUSING as error:
-        raise _refused(model, request, error) from error
+    except REFUSING as error:
+        raise refused(model, request, error) from error
     return module
 
 
-def _refused(model: ModelFile, request: Request, error: Exception) -> ModelError:
-    shape: InputShape = request.input
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    fed = f"{shape.dtype} {list(shape.shape)} at {request.precision}"
-    hint = "mend the model's 'input' (size, layout, dtype); the module must take one image tensor"
-    if request.precision == "bf16":
-        hint += "; a traced model may hold float constants that bar bf16: use its torch source"
-    return ModelError(
-        f"{model.path or model.variant}: the model does not take {fed}: "
-        f"{(lines or [type(error).__name__])[-1][:300]}",
-        hint=hint,
-    )
+def _gpu(torch: Any) -> Iterator[Finding]:
+    reason = torch_cuda.absent("cuda")
+    if reason and torch.version.cuda is None and cuda.absent("cuda") is None:
+        hint = "install the build for your CUDA: https://pytorch.org/get-started/locally"
+        yield Finding(level="warning", message=f"a GPU is here, but {reason}", hint=hint)
+    elif reason:
+        yield Finding(level="ok", message=f"runs on the CPU only: {reason}")
+    elif not torch.cuda.is_available():
+        yield Finding(
+            level="error",
+            message=f"torch is built for CUDA {torch.version.cuda}, "
+            f"the driver supports up to {cuda.driver_version()}, and torch finds no GPU",
+            hint="update the NVIDIA driver, or install a torch built for an older CUDA",
+        )
+    else:
+        names = [torch.cuda.get_device_name(one) for one in range(torch.cuda.device_count())]
+        yield Finding(level="ok", message=f"GPUs: {', '.join(names)}")
 
 
-def _by_parameters(stored: str) -> str:
-    """Return the likely precision: fp32 parameters may be computed in bf16 by oneDNN's setting."""
-    if stored == "float32" and os.environ.get(_MATH, "").upper() in {"BF16", "ANY"}:
-        return "bf16"
-    return {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}.get(stored, "unknown")
+def _compiling() -> Iterator[Finding]:
+    found = torch_compile.cxx()
+    if found:
+        yield Finding(level="ok", message=f"'mode: compile' uses {found}")
+    else:
+        hint = "install one (on Debian: apt-get install g++), or name it in CXX"
+        yield Finding(level="warning", message="'mode: compile' lacks a C++ compiler", hint=hint)
+
+
+def _quantizing() -> Iterator[Finding]:
+    try:
+        version = importlib.metadata.version("torchao")
+    except importlib.metadata.PackageNotFoundError:
+        hint = MissingDependency("torchao", "torchao").hint
+        yield Finding(level="warning", message="int8 needs torchao", hint=hint)
+    else:
+        yield Finding(level="ok", message=f"int8 through torchao {version}")

@@ -42,7 +42,7 @@ def test_a_good_suite_loads(tmp_path: Path) -> None:
     path.write_text(GOOD)
     suite = load_suite(str(path)).suite
     assert suite.runtimes[0].precisions == ("fp32", "int8")
-    assert suite.threads == 1
+    assert (suite.threads, suite.affinity) == (None, "none")
 
 
 @pytest.mark.parametrize(
