@@ -20,7 +20,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from benchbench.errors import StoreError
+from benchbench.errors import ImageError, StoreError
 from benchbench.files import make_folder, write_json
 from benchbench.inputs import read_image
 from benchbench.types import Image
@@ -61,22 +61,26 @@ class PrintCache:
     def __init__(self, cache: Path) -> None:
         self._path = cache / "hashes" / "perceptual.json"
 
-    def prints(self, images: Sequence[Image], hashes: Mapping[int, str]) -> NDArray[np.bool_]:
-        """Return (N, 143) bits of *images*; *hashes* are their SHA-256 by image id."""
+    def prints(
+        self, images: Sequence[Image], hashes: Mapping[int, str]
+    ) -> dict[int, NDArray[np.bool_]]:
+        """Return the 143 bits of each image by its id; *hashes* are SHA-256 by image id.
+
+        An image that cannot be decoded has none: it fails the cells that need it, by its name.
+        """
         known = self._load()
-        fresh = {
-            hashes[image.id]: np.packbits(bits(thumbnail(image))).tobytes().hex()
-            for image in images
-            if hashes[image.id] not in known
-        }
+        fresh = {}
+        for image in images:
+            if hashes[image.id] not in known:
+                with contextlib.suppress(ImageError):
+                    made = np.packbits(bits(thumbnail(image)))
+                    fresh[hashes[image.id]] = made.tobytes().hex()
         if fresh:
             with contextlib.suppress(StoreError):  # only a memory
                 make_folder(self._path.parent)
                 write_json(self._path, known | fresh)
         told = known | fresh
-        raw = b"".join(bytes.fromhex(told[hashes[image.id]]) for image in images)
-        packed = np.frombuffer(raw, np.uint8).reshape(len(images), -1)
-        return np.unpackbits(packed, axis=1, count=_LOW * _LOW - 1).astype(bool)
+        return {i.id: _unpacked(told[hashes[i.id]]) for i in images if hashes[i.id] in told}
 
     def _load(self) -> dict[str, str]:
         size = 2 * -(-(_LOW * _LOW - 1) // 8)
@@ -87,22 +91,29 @@ class PrintCache:
             return {}
 
 
+def _unpacked(text: str) -> NDArray[np.bool_]:
+    packed = np.frombuffer(bytes.fromhex(text), np.uint8)
+    return np.unpackbits(packed, count=_LOW * _LOW - 1).astype(bool)
+
+
 def lookalikes(
     ours: Sequence[Image],
-    our_prints: NDArray[np.bool_],
+    our_prints: Mapping[int, NDArray[np.bool_]],
     theirs: Sequence[Image],
-    their_prints: NDArray[np.bool_],
+    their_prints: Mapping[int, NDArray[np.bool_]],
 ) -> list[tuple[Image, Image]]:
-    """Return the pairs of *ours* and *theirs* that look the same."""
-    found = []
-    for image, own in zip(ours, our_prints, strict=True):
-        distances = (their_prints != own).mean(axis=1)
-        candidates = np.flatnonzero(distances < MAX_DISTANCE)
-        small = thumbnail(image) if len(candidates) else None
+    """Return the pairs of *ours* and *theirs* that look the same; prints are by image id."""
+    others = [image for image in theirs if image.id in their_prints]
+    table = np.array([their_prints[image.id] for image in others])
+    found: list[tuple[Image, Image]] = []
+    for image in ours:
+        if image.id not in our_prints or not others:
+            continue
+        distances = (table != our_prints[image.id]).mean(axis=1)
+        near = [others[index] for index in np.flatnonzero(distances < MAX_DISTANCE).tolist()]
+        small = thumbnail(image) if near else None
         found += [
-            (image, theirs[index])
-            for index in candidates.tolist()
-            if small is not None and same_scene(small, thumbnail(theirs[index]))
+            (image, one) for one in near if small is not None and same_scene(small, thumbnail(one))
         ]
     return found
 

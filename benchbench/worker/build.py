@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from pathlib import Path
 from typing import Any
 
 from benchbench import plugins
+from benchbench.errors import StoreError
 from benchbench.files import make_folder, write_json
 from benchbench.types import ConversionJob, Job
 from benchbench.worker.inputs import calibration_split, contract, feeds, input_shape, model_file
+
+
+def _cache(job: Job, kind: str) -> Path | None:
+    with contextlib.suppress(StoreError):  # a read-only cache: the conversion does without
+        return make_folder(job.cache / "conversions" / kind)
+    return None
 
 
 def build(job: Job, reporter: Any) -> None:
@@ -39,7 +48,7 @@ def build(job: Job, reporter: Any) -> None:
             target=step.target,
             device=job.cell.device,
             threads=job.cell.spec["threads"],
-            cache=make_folder(job.cache / "conversions" / str(step.conversion["kind"])),
+            cache=_cache(job, str(step.conversion["kind"])),
             record=recorded.__setitem__,
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from benchbench import plugins
 from benchbench.artifacts import stored_bytes
 from benchbench.contents import drawn, limited
+from benchbench.errors import StoreError
 from benchbench.files import make_folder
 from benchbench.inputs import InputContract, read_image
 from benchbench.types import (
@@ -39,13 +41,15 @@ def input_shape(cell: Cell) -> InputShape:
 
 def request_of(job: Job) -> Request:
     """Return what the job's cell asks of its runtime."""
-    cell = job.cell
+    cell, cache = job.cell, None
+    with contextlib.suppress(StoreError):  # a read-only cache: the runtime does without
+        cache = make_folder(job.cache / "runtimes" / str(cell.spec["runtime"]["kind"]))
     return Request(
         precision=cell.precision,
         device=cell.device,
         threads=cell.spec["threads"],
         input=input_shape(cell),
-        cache=make_folder(job.cache / "runtimes" / str(cell.spec["runtime"]["kind"])),
+        cache=cache,
     )
 
 

@@ -20,25 +20,94 @@ def runtimes() -> None:
         pytest.importorskip(name)
 
 
-def test_two_coco_detectors_give_their_golden_ap_in_every_runtime(
-    data_dir: Path, tmp_path: Path
-) -> None:
-    view = api.run("coco-detectors", [f"data={data_dir}"], store=tmp_path).view
-    assert [cell.status for cell in view.cells] == ["measured"] * 5
-    golden = {"fastestdet": 18.38, "nanodet-m": 26.35}
-    found: dict[str, dict[str, float]] = {name: {} for name in golden}
+GOLDEN = {"fastestdet": 18.38, "nanodet-m": 26.35}
+
+
+@pytest.fixture(scope="module")
+def detectors(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    for name in ("ncnn", "pnnx"):
+        pytest.importorskip(name)
+    store = tmp_path_factory.mktemp("detectors")
+    settings = [f"data={data_dir}", "measure.latency=false"]
+    return api.run("coco-detectors", settings, store=store).run, store
+
+
+def test_two_coco_detectors_give_their_golden_ap_in_every_runtime(detectors) -> None:
+    view = api.show(detectors[0], store=detectors[1])
+    assert {cell.status for cell in view.cells} == {"measured"}, [c.failure for c in view.cells]
+    found: dict[str, dict[str, float]] = {name: {} for name in GOLDEN}
     for cell in view.cells:
-        assert cell.metrics["map"] is not None
-        found[cell.model][cell.runtime] = 100 * cell.metrics["map"]
-        assert cell.placement is not None
-        assert cell.placement.precision == "fp32"
+        if cell.precision == "fp32":
+            assert cell.metrics["map"] is not None
+            found[cell.model][cell.runtime] = 100 * cell.metrics["map"]
+            assert cell.placement is not None
+            assert cell.placement.precision == "fp32"
     for model, values in found.items():
-        assert all(abs(value - golden[model]) < 0.3 for value in values.values()), values
+        assert all(abs(value - GOLDEN[model]) < 0.3 for value in values.values()), values
         assert max(values.values()) - min(values.values()) < 0.2
-    assert set(found["fastestdet"]) == RUNTIMES
+    assert set(found["fastestdet"]) == {*RUNTIMES, "opencv", "ncnn"}
+    assert set(found["nanodet-m"]) == {"onnxruntime", "openvino", "opencv"}
     torch = next(c for c in view.cells if c.runtime == "torch")
     assert torch.artifact is not None
     assert torch.artifact.variant.format == "torchscript"
+
+
+def test_artifacts_agree_with_their_source_as_far_as_their_precision_lets_them(detectors) -> None:
+    view = api.show(detectors[0], store=detectors[1])
+    for cell in view.cells:
+        source = "torch" if cell.model == "fastestdet" else "onnxruntime"
+        if cell.precision == "fp32" and cell.runtime == "onnxruntime":
+            assert cell.parity is None or cell.parity.agreement["matched"] == 1.0
+            continue
+        if (cell.runtime, cell.precision) == (source, "fp32"):
+            continue
+        assert cell.parity is not None
+        assert cell.parity.images == 8
+        noise = min(100.0 if o.snr_db is None else o.snr_db for o in cell.parity.outputs)
+        assert noise > {"fp32": 60, "bf16": 15, "int8": 5}[cell.precision], cell.label
+        assert cell.parity.agreement["matched"] > (0.99 if cell.precision == "fp32" else 0.6)
+
+
+def test_tensorrts_int8_file_on_the_cpu_is_told_from_the_one_for_cpus(detectors) -> None:
+    view = api.show(detectors[0], store=detectors[1])
+    for model in GOLDEN:
+        own, other = (
+            next(
+                c for c in view.cells if (c.model, c.runtime, c.precision) == (model, name, "int8")
+            )
+            for name in ("onnxruntime", "onnxruntime-tensorrt-file")
+        )
+        assert own.artifact is not None
+        assert other.artifact is not None
+        assert own.artifact.chain[:1] == other.artifact.chain[:1] == ("onnx-calibrate",)
+        assert own.artifact.sha256 != other.artifact.sha256
+        assert own.artifact.facts["onnx-calibrate"] == other.artifact.facts["onnx-calibrate"]
+        assert own.artifact.facts["onnx-calibrate"]["calibration"]["images"] == 36
+        assert other.placement is not None
+        assert other.placement.evidence == "proxy"
+        assert "proxy" in {caveat.code for caveat in other.caveats}
+        assert own.placement is not None
+        assert (own.placement.precision, own.placement.evidence) == ("int8", "measured")
+
+
+def test_the_worst_int8_row_is_explained(detectors) -> None:
+    name, store = detectors
+    view = api.show(name, store=store)
+    loss = {
+        c.id: next(
+            (b.metrics["map"] or 0) - (c.metrics["map"] or 0)
+            for b in view.cells
+            if (b.model, b.runtime, b.precision) == (c.model, "onnxruntime", "fp32")
+        )
+        for c in view.cells
+        if c.precision == "int8"
+    }
+    worst = next(c for c in view.cells if c.id == max(loss, key=loss.__getitem__))
+    found = api.diagnose(name, f"{worst.model}/onnxruntime/fp32", worst.id, store=store)
+    assert -found.points == pytest.approx(100 * loss[worst.id], abs=1e-6)
+    assert sum(swap.points for swap in found.swaps) == pytest.approx(found.points, abs=1e-9)
+    assert {swap.part for swap in found.swaps} <= {"runtime", "artifact"}
+    assert found.swaps[-1].part == "artifact"
 
 
 def test_the_nuclei_unet_gives_its_golden_dice_in_every_runtime(

@@ -72,13 +72,20 @@ def test_prints_are_remembered_and_a_damaged_memory_is_only_made_again(tmp_path)
     image = record(1, path)
     first = PrintCache(tmp_path).prints([image], {1: "sha"})
     path.unlink()
-    np.testing.assert_array_equal(PrintCache(tmp_path).prints([image], {1: "sha"}), first)
+    np.testing.assert_array_equal(PrintCache(tmp_path).prints([image], {1: "sha"})[1], first[1])
     memory = tmp_path / "hashes/perceptual.json"
     assert list(json.loads(memory.read_text())) == ["sha"]
     for damage in ('{"sha": "zz"}', '{"sha": 3}', "[]", "{"):
         memory.write_text(damage)
         PIL.Image.fromarray(np.zeros((4, 4), np.uint8)).save(path)
-        assert PrintCache(tmp_path).prints([record(1, path)], {1: "sha"}).shape == first.shape
+        assert list(PrintCache(tmp_path).prints([record(1, path)], {1: "sha"})) == [1]
+
+
+def test_an_image_that_cannot_be_decoded_looks_like_nothing(tmp_path) -> None:
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"no image")
+    broken = Image(1, path.name, path, 8, 8)
+    assert found([broken], [broken], tmp_path) == []
 
 
 def test_a_leak_names_both_files_and_the_key_that_admits_it(photos, tmp_path) -> None:
