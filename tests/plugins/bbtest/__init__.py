@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
 
+from benchbench.errors import CompiledOnly
 from benchbench.protocols import Packages
 from benchbench.types import (
     ConversionJob,
@@ -21,6 +22,7 @@ from benchbench.types import (
     Precision,
     Record,
     Request,
+    Share,
     TensorSpec,
     Variant,
 )
@@ -120,18 +122,29 @@ class Faulty(Record):
     slow_s: float = 0.0
     build: Fault = "none"
     """How the build of its fp16 file fails."""
+    share: float = 1.0
+    """Share of the nodes that it says to have run on the device."""
+    off: float = 0.0
+    """How far its scores are from what they should be."""
 
     def accepts(self, precision: Precision, device: str) -> Sequence[Variant]:
         return {"fp32": (RAW,), "int8": (INT8,), "fp16": (dying(self.build),)}.get(precision, ())
 
     def known_devices(self) -> Sequence[str]:
-        return ("cpu",)
+        return ("cpu", "board", "card:*")
+
+    def absent(self, device: str) -> str | None:
+        return "no card is plugged in" if device.startswith("card") else None
 
     @contextmanager
     def open(self, model: ModelFile, request: Request) -> Iterator[_Session]:
         if self.stage == "open":
             self.fail()
-        yield _Session(self, request)
+        session = _Session(self, request)
+        if request.device == "board":
+            said = session.placement().model_copy(update={"evidence": "compiled_only"})
+            raise CompiledOnly("there is no board here", said)
+        yield session
 
     def fail(self) -> None:
         if not taken(self.marker):
@@ -186,7 +199,8 @@ class _Session:
 
     def download(self, handle: Any) -> Mapping[str, Any]:
         scores = np.zeros((len(handle), 2), np.float32)
-        scores[:, 0] = 1
+        scores[:, 0] = 1 - self._runtime.off
+        scores[:, 1] = self._runtime.off
         return {"scores": scores}
 
     def placement(self) -> Placement:
@@ -198,5 +212,7 @@ class _Session:
             requested_precision=self._request.precision,
             precision=self._runtime.effective or self._request.precision,
             threads=self._request.threads,
+            on_device=Share(nodes=self._runtime.share),
+            affinity=tuple(sorted(os.sched_getaffinity(0))),
             source="told so",
         )
