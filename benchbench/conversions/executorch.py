@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
+from benchbench.conversions.checking import difference
 from benchbench.conversions.quiet import quiet
+from benchbench.conversions.torch_programs import head
 from benchbench.errors import CalibrationError, ConversionError, MissingDependency, ModelError
 from benchbench.files import plain_tensors_only
 from benchbench.protocols import Packages
@@ -71,7 +72,7 @@ class ExecuTorch(Record):
         wanted = [leaf.numpy() for _, leaf in leaves(outputs)]
         given = portable_lib._load_for_executorch(str(target)).forward((example,))  # noqa: SLF001
         for index, (want, got) in enumerate(zip(wanted, given, strict=True)):
-            fault = _difference(want, got.numpy(), self.tolerance)
+            fault = difference(want, got.numpy(), self.tolerance)
             if fault:
                 raise ConversionError(
                     f"output {index} of the program differs from the module: {fault}",
@@ -177,7 +178,7 @@ def _opened(model: ModelFile, shape: InputShape) -> Any:
     except _LOADING as error:
         raise ModelError(
             f"{model.path or 'the module'}: cannot be loaded, or does not take {shape.dtype} "
-            f"{list(shape.shape)}: {_head(error)}",
+            f"{list(shape.shape)}: {head(error)}",
             hint="mend the input's size or the batch; write a file with torch.export.save",
         ) from error
     return module
@@ -217,7 +218,7 @@ def _check_runs(target: Path, example: Any) -> None:
         portable_lib._load_for_executorch(str(target)).forward((example,))  # noqa: SLF001
     except RuntimeError as error:
         raise ConversionError(
-            f"XNNPACK does not take the quantized program: {_head(error)}",
+            f"XNNPACK does not take the quantized program: {head(error)}",
             hint="the standard error names the operation (as 'Failed to create convolution'); "
             "leave its module in float: 'exclude'",
         ) from error
@@ -233,7 +234,7 @@ def _faults(model: ModelFile) -> Iterator[None]:
     except (*_FAILING, ExportError, InternalError) as error:
         raise ConversionError(
             f"{model.path or 'the module'}: lowering to ExecuTorch failed: "
-            f"{type(error).__name__}: {_head(error)}",
+            f"{type(error).__name__}: {head(error)}",
             hint="the job's log holds the exporter's account; check that the calibration images "
             "fit the input",
         ) from error
@@ -246,20 +247,3 @@ def _example(shape: InputShape, seed: int) -> Any:
     if np.issubdtype(np.dtype(shape.dtype), np.integer):
         values = np.clip(values * 64 + 128, 0, 255)
     return torch.from_numpy(values.astype(shape.dtype))
-
-
-def _difference(want: NDArray[Any], got: NDArray[Any], tolerance: float) -> str | None:
-    if want.shape != got.shape:
-        return f"shape {list(got.shape)} instead of {list(want.shape)}"
-    if want.dtype.kind != "f":
-        share = float(np.mean(want == got)) if want.size else 1.0
-        return None if share >= 0.99 else f"only {share:.1%} of the integers agree"
-    worst = float(np.abs(want.astype(np.float64) - got).max(initial=0.0))
-    if worst <= tolerance * float(want.std()) + 1e-5 * float(np.abs(want).max(initial=0.0)):
-        return None
-    return f"by up to {worst:.2e}, where its standard deviation is {want.std():.2e}"
-
-
-def _head(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else "")[:300]

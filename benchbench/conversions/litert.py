@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from benchbench.conversions.checking import INTEGER_AGREEMENT, ROUNDING
 from benchbench.conversions.quiet import quiet
 from benchbench.conversions.torch_programs import example, exported, flat, open_module
 from benchbench.errors import ConversionError, MissingDependency
@@ -22,10 +23,6 @@ from benchbench.types import ConversionJob, ModelFile, Record, Variant
 _CHILD = Path(__file__).with_name("litert_child.py")
 _LIBRARY, _EXTRA = "litert-torch", "litert-convert"
 _SOURCES = frozenset({Variant(format="torch-module"), Variant(format="pt2")})
-_INTEGER_AGREEMENT = 0.99
-"""Share of equal integers: ties and top-k may turn on the last bit of a float."""
-_ROUNDING = 1e-5
-"""What float32 may lose, as a share of the largest value: outputs may hug a large constant."""
 
 
 class TorchLitert(Record):
@@ -121,9 +118,9 @@ def _fault(error: Mapping[str, Any], tolerance: float) -> str | None:
         return f"shape {error['shape']} instead of {error['wanted']}"
     if error.get("integer"):
         equal = error["equal"]
-        return None if equal >= _INTEGER_AGREEMENT else f"only {equal:.1%} of the integers agree"
+        return None if equal >= INTEGER_AGREEMENT else f"only {equal:.1%} of the integers agree"
     worst, deviation = error["worst"], error["deviation"]
-    if worst <= tolerance * deviation + _ROUNDING * error["size"]:
+    if worst <= tolerance * deviation + ROUNDING * error["size"]:
         return None
     return f"by up to {worst:.2e}, where its standard deviation is {deviation:.2e}"
 

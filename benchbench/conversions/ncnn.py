@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from benchbench.conversions.checking import difference
 from benchbench.conversions.quiet import quiet
 from benchbench.errors import ConversionError, MissingDependency, ModelError
 from benchbench.protocols import Packages
@@ -74,7 +75,7 @@ class Ncnn(Record):
         wanted = [leaf.numpy() for _, leaf in leaves(module(torch.from_numpy(array)))]
         given = _infer(target, array, len(wanted))
         for index, (want, got) in enumerate(zip(wanted, given, strict=True)):
-            fault = _difference(want, got, self.tolerance)
+            fault = difference(want, got, self.tolerance)
             if fault:
                 raise ConversionError(
                     f"output {index} of the conversion differs from its source: {fault}",
@@ -211,13 +212,3 @@ def _infer(target: Path, array: NDArray[np.float32], outputs: int) -> list[NDArr
             hint="an output that is the input, or is returned twice, is lost: return it once",
         )
     return [np.asarray(mat.numpy(batch_index=0)) for _, mat in found]
-
-
-def _difference(want: NDArray[Any], got: NDArray[Any], tolerance: float) -> str | None:
-    if want.shape != got.shape:
-        return f"shape {list(got.shape)} instead of {list(want.shape)}"
-    worst = float(np.abs(want.astype(np.float64) - got).max(initial=0.0))
-    spread = float(want.std())
-    if worst <= tolerance * spread + 1e-5 * float(np.abs(want).max(initial=0.0)):
-        return None
-    return f"by up to {worst:.2e}, where its standard deviation is {spread:.2e}"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from benchbench.conversions.checking import difference
 from benchbench.conversions.quiet import quiet
 from benchbench.errors import ConversionError, MissingDependency, ModelError
 from benchbench.files import plain_tensors_only
@@ -31,10 +32,6 @@ _LOADING = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
 )
-_INTEGER_AGREEMENT = 0.99
-"""Share of equal integers: ties and top-k may turn on the last bit of a float."""
-_ROUNDING = 1e-5
-"""What float32 may lose, as a share of the largest value: outputs may hug a large constant."""
 
 
 class TorchOnnx(Record):
@@ -137,7 +134,7 @@ class TorchOnnx(Record):
             self._check_output(index, want, got)
 
     def _check_output(self, index: int, want: NDArray[Any], got: NDArray[Any]) -> None:
-        fault = _difference(want, got, self.tolerance)
+        fault = difference(want, got, self.tolerance)
         if fault:
             raise ConversionError(
                 f"output {index} of the export differs from the module: {fault}",
@@ -232,21 +229,6 @@ def _evaluator(path: Path) -> Callable[[NDArray[Any]], list[NDArray[Any]]]:
 
 def _array(tensor: Any) -> NDArray[Any]:
     return np.asarray(tensor.detach().cpu().numpy())
-
-
-def _difference(want: NDArray[Any], got: NDArray[Any], tolerance: float) -> str | None:
-    if want.shape != got.shape:
-        return f"shape {list(got.shape)} instead of {list(want.shape)}"
-    if not want.size:
-        return None
-    if not np.issubdtype(want.dtype, np.floating):
-        share = float(np.mean(want == got))
-        return None if share >= _INTEGER_AGREEMENT else f"only {share:.1%} of the integers agree"
-    spread, size = float(want.std()), float(np.abs(want).max())
-    worst = float(np.abs(want.astype(np.float64) - got).max())
-    if worst <= tolerance * spread + _ROUNDING * size:
-        return None
-    return f"by up to {worst:.2e}, where its standard deviation is {spread:.2e}"
 
 
 def _head(error: Exception) -> str:

@@ -132,12 +132,12 @@ def bare_ncnn(subject: Subject) -> Callable[[Any], list[Any]]:
     net.opt.num_threads = 1
     net.load_param(str(param))
     net.load_model(str(param.with_suffix(".bin")))
-    names = sorted(net.output_names())
+    (name,), names = net.input_names(), sorted(net.output_names())
 
     def infer(image: Any) -> list[Any]:
         extractor = net.create_extractor()
-        extractor.input("in0", ncnn.Mat(image, batch_index=0))
-        return [extractor.extract(name)[1].numpy(batch_index=0) for name in names]
+        extractor.input(name, ncnn.Mat(image, batch_index=0))
+        return [extractor.extract(one)[1].numpy(batch_index=0) for one in names]
 
     return infer
 
