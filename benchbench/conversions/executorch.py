@@ -15,6 +15,7 @@ from pydantic import Field
 
 from benchbench.conversions.checking import difference
 from benchbench.conversions.quiet import quiet
+from benchbench.conversions.torch_graphs import apart
 from benchbench.conversions.torch_programs import head
 from benchbench.errors import CalibrationError, ConversionError, MissingDependency, ModelError
 from benchbench.files import plain_tensors_only
@@ -117,7 +118,9 @@ class ExecuTorchInt8(Record):
         import torch
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-        prepared = prepare_pt2e(program.module(), self._quantizer(program))
+        # XNNPACK refuses a convolution of int8 input and float weights.
+        module = apart(program.module())
+        prepared = prepare_pt2e(module, self._quantizer(program))
         images = 0
         for one in job.feeds() if job.feeds else ():
             prepared(torch.from_numpy(np.repeat(one, job.input.shape[0], axis=0)))

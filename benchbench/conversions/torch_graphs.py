@@ -84,6 +84,35 @@ def tell_sources(graph: Any) -> None:
             node.meta["source_fn_stack"] = [(node.name, layers.get(name, node.target))]
 
 
+def apart(module: Any) -> Any:
+    """Give each convolution and product float weights of its own, before quantizers are placed.
+
+    A quantizer that marks a weight as done passes over its other users: a head that is called at
+    three levels would be int8 at the first and float at the others.
+    """
+    import torch
+
+    graph = module.graph
+    for node in [one for one in graph.nodes if is_one_of(one, QUANTIZED)]:
+        for weight in [one for one in node.all_input_nodes if one.op == "get_attr"]:
+            if len(weight.users) > 1:
+                name = f"{weight.target}_of_{node.name}".replace(".", "_")
+                # A parameter, as the quantizer puts its own in this place (batch norm folded in).
+                held = _held(module, weight.target).detach().clone()
+                module.register_parameter(name, torch.nn.Parameter(held, requires_grad=False))
+                with graph.inserting_before(node):
+                    copy = graph.get_attr(name)
+                    copy.meta = dict(weight.meta)
+                    node.replace_input_with(weight, copy)
+    module.recompile()
+    return module
+
+
+def _held(module: Any, target: str) -> Any:
+    owner, _, attribute = target.rpartition(".")
+    return getattr(module.get_submodule(owner), attribute)
+
+
 def unshared(module: Any) -> Any:
     """Give each use of a weight an int8 copy of its own.
 
