@@ -7,6 +7,7 @@ finding. More turns are taken while a busy machine blurs it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -144,7 +145,11 @@ def bare_ncnn(subject: Subject) -> Callable[[Any], list[Any]]:
 
 def bare_executorch(subject: Subject) -> Callable[[Any], list[Any]]:
     import torch
-    from executorch.extension.pybindings import portable_lib
+
+    with warnings.catch_warnings():
+        # What the library's own imports warn of is not ours to mend.
+        warnings.simplefilter("ignore")
+        from executorch.extension.pybindings import portable_lib
 
     program = portable_lib._load_for_executorch(str(executorch_file(subject)))
 
@@ -235,8 +240,10 @@ def ratio(found: Any) -> float:
 def overhead(name: str, subject: Subject, judge: Callable[..., Any]) -> Any:
     """Return what *judge* gives for a session's three verbs and the bare loop."""
     modules, where, form, make_bare, make_file = CASES[name]
-    for module in modules:
-        pytest.importorskip(module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module in modules:
+            pytest.importorskip(module)
     place, _, kind = where.partition(":")
     runtime = getattr(import_module(f"benchbench.runtimes.{place}"), kind)()
     model = ModelFile(
