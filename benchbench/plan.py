@@ -153,7 +153,7 @@ class _Planner:
     cache: Path
     _data: dict[tuple[str, str], _Data | SuiteError] = field(default_factory=dict)
     _sources: dict[str, Any] = field(default_factory=dict)
-    _dumps: dict[Any, Any] = field(default_factory=dict)
+    _memo: dict[Any, Any] = field(default_factory=dict)
     _versions: dict[int, Any] = field(default_factory=dict)
     _conversions: tuple[Any, ...] = ()
     images: dict[str, int] = field(default_factory=dict)
@@ -281,7 +281,10 @@ class _Planner:
                 (*at.trail, "precisions"),
                 f"it has: {', '.join(precisions(runtime, at.device))}",
             )
-        route = find_route(offered, wanted, self._all_conversions())
+        key = ("route", tuple(offered), tuple(wanted))
+        if key not in self._memo:
+            self._memo[key] = find_route(offered, wanted, self._all_conversions())
+        route: Route | None = self._memo[key]
         if route is None:
             raise self.loaded.error(
                 f"no way from {at.model.name} ({', '.join(map(str, offered))}) to what "
@@ -336,9 +339,9 @@ class _Planner:
         if not own:
             raise self.loaded.error(f"no metric for the task '{task}' is installed", trail)
         key = ("metric", own[0])
-        if key not in self._dumps:
-            self._dumps[key] = plugins.build("metrics", {"kind": own[0]})
-        return self._dumps[key]
+        if key not in self._memo:
+            self._memo[key] = plugins.build("metrics", {"kind": own[0]})
+        return self._memo[key]
 
     # --- data ----------------------------------------------------------------------------
 
@@ -377,15 +380,15 @@ class _Planner:
     def _calibration(self, at: _Combination, data: _Data) -> tuple[DatasetSplit, Contents]:
         """Return the images that int8 is calibrated on; read only if a cell needs them."""
         key = ("calibration", at.dataset.name, at.model.decoder.task)
-        if key not in self._dumps:
+        if key not in self._memo:
             trail = ("datasets", self.loaded.suite.datasets.index(at.dataset))
             try:
-                self._dumps[key] = self._disjoint(at, data, trail)
+                self._memo[key] = self._disjoint(at, data, trail)
             except SuiteError as error:
-                self._dumps[key] = error
+                self._memo[key] = error
             except BenchbenchError as error:
-                self._dumps[key] = self.loaded.error(_told(error), trail, error.hint)
-        found = self._dumps[key]
+                self._memo[key] = self.loaded.error(_told(error), trail, error.hint)
+        found = self._memo[key]
         if isinstance(found, SuiteError):
             raise found
         return found[0], found[1]
@@ -413,9 +416,9 @@ class _Planner:
     # --- identity ------------------------------------------------------------------------
 
     def _dump(self, family: str, plugin: Any) -> dict[str, Any]:
-        if id(plugin) not in self._dumps:
-            self._dumps[id(plugin)] = plugins.own_fields(plugin, family)
-        found: dict[str, Any] = self._dumps[id(plugin)]
+        if id(plugin) not in self._memo:
+            self._memo[id(plugin)] = plugins.own_fields(plugin, family)
+        found: dict[str, Any] = self._memo[id(plugin)]
         return found
 
     def _spec(
@@ -451,9 +454,9 @@ class _Planner:
         }
 
     def _model_dump(self, record: Any) -> dict[str, Any]:
-        if id(record) not in self._dumps:
-            self._dumps[id(record)] = record.model_dump(mode="json")
-        found: dict[str, Any] = self._dumps[id(record)]
+        if id(record) not in self._memo:
+            self._memo[id(record)] = record.model_dump(mode="json")
+        found: dict[str, Any] = self._memo[id(record)]
         return found
 
     def _classes(self, at: _Combination, data: _Data) -> dict[str, Any]:
@@ -558,9 +561,9 @@ class _Planner:
     ) -> Reference | None:
         """Return the fp32 outputs to compare with: the source's own, run in its own runtime."""
         key = ("reference", at.model.name, at.dataset.name)
-        if key not in self._dumps:
-            self._dumps[key] = self._find_reference(source["variants"])
-        found = self._dumps[key]
+        if key not in self._memo:
+            self._memo[key] = self._find_reference(source["variants"])
+        found = self._memo[key]
         if found is None or not self.loaded.suite.measure.parity:
             return None
         start, runtime, installed = found
@@ -623,14 +626,14 @@ class _Planner:
         self, at: _Combination, metric: Any, source: dict[str, Any], data: _Data
     ) -> dict[str, Any]:
         key = ("protocol", id(at.model), id(metric))
-        if key not in self._dumps:
-            self._dumps[key] = {
+        if key not in self._memo:
+            self._memo[key] = {
                 "preprocessing": dict(at.model.input.describe()),
                 "decoder": {"kind": at.model.decoder.kind, **at.model.decoder.describe()},
             }
         suite = self.loaded.suite
         return {
-            **self._dumps[key],
+            **self._memo[key],
             "dataset": {
                 "name": at.dataset.name,
                 "split": at.dataset.split,

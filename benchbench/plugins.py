@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import (
+    Distribution,
     EntryPoint,
     PackageNotFoundError,
     entry_points,
@@ -50,7 +51,13 @@ def _points(family: str) -> Mapping[str, EntryPoint]:
 
 def _own_last(point: EntryPoint) -> bool:
     """Sort key: ours last, so that nobody else's plug-in takes a built-in's name."""
-    return point.dist is not None and point.dist.name == OWN
+    return point.dist is not None and OWN in _named(point.dist)
+
+
+@cache
+def _named(distribution: Distribution) -> dict[str, str]:
+    """Return ``{name: version}``, read once: a distribution parses its metadata at every access."""
+    return {distribution.name: distribution.version}
 
 
 def names(family: str) -> list[str]:
@@ -111,7 +118,7 @@ def tagged(family: str, name: str, *bases: type[Record]) -> type[Record]:
     base = (*bases, found) if bases else found
     made = create_model(found.__name__, __base__=base, __doc__=found.__doc__, kind=kind)
     origin = _points(family)[name].dist
-    _ORIGINS[made] = {origin.name: origin.version} if origin else {}
+    _ORIGINS[made] = _named(origin) if origin else {}
     return cast("type[Record]", made)
 
 

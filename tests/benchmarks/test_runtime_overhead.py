@@ -266,6 +266,7 @@ def overhead(name: str, subject: Subject, judge: Callable[..., Any]) -> Any:
         return judge(subject.image, three_verbs, bare)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # libraries', when they are imported
 @pytest.mark.parametrize("name", CASES)
 def test_a_session_is_at_most_two_hundredths_slower_than_the_bare_library(
     name, subjects, benchmark
