@@ -6,6 +6,8 @@ import errno
 import hashlib
 import json
 import os
+import pickle
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,19 @@ from uuid import uuid4
 
 from benchbench.errors import StoreError
 
+NOT_TORCH = (
+    RuntimeError,
+    OSError,
+    ValueError,
+    LookupError,
+    AssertionError,
+    AttributeError,
+    TypeError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
+"""What torch's loaders raise for a file that is not theirs, is cut off or of a newer torch."""
 _ONLY_WEIGHTS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _STORE_HINT = "choose another folder with --store DIR"
 _REASONS = {

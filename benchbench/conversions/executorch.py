@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import pickle
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,25 +14,12 @@ from pydantic import Field
 from benchbench.conversions.checking import difference
 from benchbench.conversions.quiet import quiet
 from benchbench.conversions.torch_graphs import apart
-from benchbench.conversions.torch_programs import head
-from benchbench.errors import CalibrationError, ConversionError, MissingDependency, ModelError
-from benchbench.files import plain_tensors_only
+from benchbench.conversions.torch_programs import example, flat, head, open_module
+from benchbench.errors import CalibrationError, ConversionError, MissingDependency
 from benchbench.protocols import Packages
 from benchbench.tensors import leaves
-from benchbench.types import ConversionJob, InputShape, ModelFile, Record, Variant
+from benchbench.types import ConversionJob, ModelFile, Record, Variant
 
-_LOADING = (
-    RuntimeError,
-    OSError,
-    ValueError,
-    LookupError,
-    AssertionError,
-    AttributeError,
-    TypeError,
-    EOFError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)
 _FAILING = (RuntimeError, ValueError, TypeError, AssertionError, LookupError, AttributeError)
 _LOGGERS = ("torch", "executorch", "torchao", "root")
 _SOURCES = {Variant(format="torch-module"), Variant(format="pt2")}
@@ -60,18 +45,19 @@ class ExecuTorch(Record):
         """Write ``model.pte``; raise ConversionError if it cannot be lowered or is wrong."""
         torch = _libraries()
         with quiet(job.log, *_LOGGERS), torch.no_grad():
-            module, example = _opened(model, job.input), _example(job.input, job.seed)
+            image = example(job.input, job.seed)
+            module = _opened(model, image)
             with _faults(model):
-                target = _lower(torch.export.export(module, (example,)), job)
+                target = _lower(torch.export.export(module, (image,)), job)
             if self.verify:
-                self._compare(module(example), target, example)
+                self._compare(module(image), target, image)
         return target
 
-    def _compare(self, outputs: Any, target: Path, example: Any) -> None:
+    def _compare(self, outputs: Any, target: Path, image: Any) -> None:
         from executorch.extension.pybindings import portable_lib
 
         wanted = [leaf.numpy() for _, leaf in leaves(outputs)]
-        given = portable_lib._load_for_executorch(str(target)).forward((example,))  # noqa: SLF001
+        given = portable_lib._load_for_executorch(str(target)).forward((image,))  # noqa: SLF001
         for index, (want, got) in enumerate(zip(wanted, given, strict=True)):
             fault = difference(want, got.numpy(), self.tolerance)
             if fault:
@@ -106,12 +92,13 @@ class ExecuTorchInt8(Record):
                 "no calibration images", hint="give the suite a calibration set with images"
             )
         with quiet(job.log, *_LOGGERS), torch.no_grad():
-            module, example = _opened(model, job.input), _example(job.input, job.seed)
+            image = example(job.input, job.seed)
+            module = _opened(model, image)
             with _faults(model):
-                program = torch.export.export(module, (example,))
+                program = torch.export.export(module, (image,))
                 quantized = self._quantize(program, job)
-                target = _lower(torch.export.export(quantized, (example,)), job)
-            _check_runs(target, example)
+                target = _lower(torch.export.export(quantized, (image,)), job)
+            _check_runs(target, image)
         return target
 
     def _quantize(self, program: Any, job: ConversionJob) -> Any:
@@ -168,22 +155,10 @@ def _modules(node: Any) -> frozenset[str]:
     return frozenset(path.removeprefix("L['self'].") for path, _ in stack) - {"", "L['self']"}
 
 
-def _opened(model: ModelFile, shape: InputShape) -> Any:
-    import torch
-
-    try:
-        if model.load:
-            module = model.load()
-        else:
-            with plain_tensors_only():
-                module = torch.export.load(str(model.path)).module()
-        module(_example(shape, 0))
-    except _LOADING as error:
-        raise ModelError(
-            f"{model.path or 'the module'}: cannot be loaded, or does not take {shape.dtype} "
-            f"{list(shape.shape)}: {head(error)}",
-            hint="mend the input's size or the batch; write a file with torch.export.save",
-        ) from error
+def _opened(model: ModelFile, image: Any) -> Any:
+    """Return the module of *model*; raise ModelError if it does not take *image*."""
+    module = open_module(model)
+    flat(module, image)
     return module
 
 
@@ -213,12 +188,12 @@ def _lower(program: Any, job: ConversionJob) -> Path:
     return target
 
 
-def _check_runs(target: Path, example: Any) -> None:
+def _check_runs(target: Path, image: Any) -> None:
     """Run the program once: XNNPACK refuses some operations only when it is loaded."""
     from executorch.extension.pybindings import portable_lib
 
     try:
-        portable_lib._load_for_executorch(str(target)).forward((example,))  # noqa: SLF001
+        portable_lib._load_for_executorch(str(target)).forward((image,))  # noqa: SLF001
     except RuntimeError as error:
         raise ConversionError(
             f"XNNPACK does not take the quantized program: {head(error)}",
@@ -241,12 +216,3 @@ def _faults(model: ModelFile) -> Iterator[None]:
             hint="the job's log holds the exporter's account; check that the calibration images "
             "fit the input",
         ) from error
-
-
-def _example(shape: InputShape, seed: int) -> Any:
-    import torch
-
-    values = np.random.default_rng(seed).standard_normal(shape.shape)
-    if np.issubdtype(np.dtype(shape.dtype), np.integer):
-        values = np.clip(values * 64 + 128, 0, 255)
-    return torch.from_numpy(values.astype(shape.dtype))

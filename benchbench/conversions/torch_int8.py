@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import glob
-import pickle
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,23 +24,11 @@ from benchbench.conversions.torch_graphs import (
     tell_sources,
     unshared,
 )
-from benchbench.errors import CalibrationError, ConversionError, MissingDependency, ModelError
-from benchbench.files import plain_tensors_only
+from benchbench.conversions.torch_programs import head, open_module, open_program
+from benchbench.errors import CalibrationError, ConversionError, MissingDependency
 from benchbench.protocols import Packages
 from benchbench.types import ConversionJob, ModelFile, Record, Variant
 
-_LOADING = (
-    RuntimeError,
-    OSError,
-    ValueError,
-    LookupError,
-    AssertionError,
-    AttributeError,
-    TypeError,
-    EOFError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)
 _FAILING = (RuntimeError, ValueError, TypeError, AssertionError, KeyError, IndexError)
 _ANNOTATION = "quantization_annotation"
 
@@ -80,7 +66,7 @@ class TorchInt8(Record):
         import torch
 
         if model.load is None:
-            nodes = _program(model).graph.nodes
+            nodes = open_program(model).graph.nodes
             return list(dict.fromkeys(layer_of(one) for one in nodes if is_one_of(one, QUANTIZED)))
         kinds = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Linear)
         return [name for name, one in model.load().named_modules() if isinstance(one, kinds)]
@@ -97,7 +83,7 @@ class TorchInt8(Record):
             feeds = _feeds(job)
             batch = job.input.shape[0]
             with torch.no_grad(), _faults(model):
-                program, open_batch = _exported(_opened(model), job, batch)
+                program, open_batch = _exported(open_module(model), job, batch)
                 graph = program.module()
             left = self._left(graph.graph)
             with torch.no_grad(), _faults(model):
@@ -202,23 +188,6 @@ def _feeds(job: ConversionJob) -> list[Any]:
     return feeds
 
 
-def _opened(model: ModelFile) -> Any:
-    return model.load() if model.load else _program(model).module()
-
-
-def _program(model: ModelFile) -> Any:
-    import torch
-
-    try:
-        with plain_tensors_only():
-            return torch.export.load(str(model.path))
-    except _LOADING as error:
-        raise ModelError(
-            f"{model.path}: not a readable exported program: {_head(error)}",
-            hint="write it with torch.export.save; it may be truncated or of a newer torch",
-        ) from error
-
-
 def _exported(module: Any, job: ConversionJob, batch: int) -> tuple[Any, bool]:
     """Return (exported program, whether its batch is open)."""
     import torch
@@ -232,7 +201,7 @@ def _exported(module: Any, job: ConversionJob, batch: int) -> tuple[Any, bool]:
         # torch specializes a batch of 0 or 1, so the example must be larger.
         return export(max(2, batch), ({0: torch.export.Dim("batch")},)), True
     except _FAILING as error:
-        job.log(f"the batch stays {batch}: {_head(error)}")
+        job.log(f"the batch stays {batch}: {head(error)}")
     return export(batch), False
 
 
@@ -248,13 +217,8 @@ def _faults(model: ModelFile) -> Iterator[None]:
     except _FAILING as error:
         raise ConversionError(
             f"{model.path or model.variant}: quantization failed: {type(error).__name__}: "
-            f"{_head(error)}",
+            f"{head(error)}",
             hint="check that the calibration images fit the model's input; 'exclude' leaves a "
             "module in float; a module that torch.export refuses can be quantized from its onnx "
             "file",
         ) from error
-
-
-def _head(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else "")[:300]

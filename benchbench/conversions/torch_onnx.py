@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,24 +12,18 @@ from pydantic import Field
 
 from benchbench.conversions.checking import difference
 from benchbench.conversions.quiet import quiet
-from benchbench.errors import ConversionError, MissingDependency, ModelError
-from benchbench.files import plain_tensors_only
-from benchbench.protocols import Packages
-from benchbench.tensors import leaves, output_names
-from benchbench.types import ConversionJob, InputShape, ModelFile, Record, Variant
-
-_LOADING = (
-    RuntimeError,
-    OSError,
-    ValueError,
-    LookupError,
-    AssertionError,
-    AttributeError,
-    TypeError,
-    EOFError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
+from benchbench.conversions.torch_programs import (
+    Flat,
+    example,
+    flat,
+    head,
+    open_module,
+    open_program,
 )
+from benchbench.errors import ConversionError, MissingDependency
+from benchbench.protocols import Packages
+from benchbench.tensors import leaves
+from benchbench.types import ConversionJob, InputShape, ModelFile, Record, Variant
 
 
 class TorchOnnx(Record):
@@ -65,33 +57,34 @@ class TorchOnnx(Record):
             raise MissingDependency(error.name or "torch", "torch") from error
         target = job.folder / "model.onnx"
         with quiet(job.log, "torch", "torch.onnx", "onnxscript", "onnx_ir"), torch.no_grad():
-            program, module = _opened(model, job.input)
+            image = example(job.input, job.seed)
+            program, module = _opened(model, image)
             self._export(program, module, job).save(str(target))
             onnx.checker.check_model(str(target))
             self._check_opset(onnx.load(str(target), load_external_data=False))
             if self.verify:
-                self._compare(module, target, job)
+                self._compare(module.module(image), target, image)
         return target
 
-    def _export(self, program: Any, module: Any, job: ConversionJob) -> Any:
+    def _export(self, program: Any, module: Flat, job: ConversionJob) -> Any:
         import torch
 
-        names, flat = _flattened(module, _example(job.input, job.seed))
+        names, shape = module.names, job.input
         if program is None and self.dynamic_batch:
             # torch specializes a batch of 0 or 1, so the example must be larger.
-            example = _example(job.input, job.seed, batch=max(2, job.input.shape[0]))
+            images = example(shape, job.seed, batch=max(2, shape.shape[0]))
             dynamic = ({0: torch.export.Dim("batch")},)
             try:
-                return self._program(flat, example, names, job.input, dynamic)
+                return self._program(module.module, images, names, shape, dynamic)
             except ConversionError as error:
-                job.log(f"the batch stays {job.input.shape[0]}: {error.message}")
-        subject = flat if program is None else program
-        return self._program(subject, _example(job.input, job.seed), names, job.input)
+                job.log(f"the batch stays {shape.shape[0]}: {error.message}")
+        subject = module.module if program is None else program
+        return self._program(subject, example(shape, job.seed), names, shape)
 
     def _program(
         self,
         subject: Any,
-        example: Any,
+        images: Any,
         names: list[str],
         shape: InputShape,
         dynamic: tuple[Any, ...] | None = None,
@@ -101,7 +94,7 @@ class TorchOnnx(Record):
         try:
             program = torch.onnx.export(
                 subject,
-                (example,),
+                (images,),
                 dynamo=True,
                 verbose=False,
                 opset_version=self.opset,
@@ -111,7 +104,7 @@ class TorchOnnx(Record):
             )
         except (RuntimeError, ValueError, TypeError, AssertionError, KeyError) as error:
             raise ConversionError(
-                f"torch.onnx.export failed: {type(error).__name__}: {_head(error)}",
+                f"torch.onnx.export failed: {type(error).__name__}: {head(error)}",
                 hint="the job's log holds the exporter's account; supply an .onnx file if the "
                 "module cannot be exported",
             ) from error
@@ -126,11 +119,10 @@ class TorchOnnx(Record):
                 hint=f"set 'opset: {written}'",
             )
 
-    def _compare(self, module: Any, target: Path, job: ConversionJob) -> None:
-        run = _evaluator(target)
-        example = _example(job.input, job.seed)
-        wanted = [_array(leaf) for _, leaf in leaves(module(example))]
-        for index, (want, got) in enumerate(zip(wanted, run(example.numpy()), strict=True)):
+    def _compare(self, outputs: Any, target: Path, image: Any) -> None:
+        wanted = [_array(leaf) for _, leaf in leaves(outputs)]
+        given = _evaluator(target)(image.numpy())
+        for index, (want, got) in enumerate(zip(wanted, given, strict=True)):
             self._check_output(index, want, got)
 
     def _check_output(self, index: int, want: NDArray[Any], got: NDArray[Any]) -> None:
@@ -143,68 +135,10 @@ class TorchOnnx(Record):
             )
 
 
-def _opened(model: ModelFile, shape: InputShape) -> tuple[Any, Any]:
-    """Return (exported program or None, callable module)."""
-    import torch
-
-    if model.load:
-        return None, model.load()
-    try:
-        with plain_tensors_only():
-            program = torch.export.load(str(model.path))
-    except _LOADING as error:
-        raise ModelError(
-            f"{model.path}: not a readable exported program: {_head(error)}",
-            hint="write it with torch.export.save; it may be truncated or of a newer torch",
-        ) from error
-    module = program.module()
-    _fits(module, shape, model)
-    return program, module
-
-
-def _fits(module: Any, shape: InputShape, model: ModelFile) -> None:
-    try:
-        module(_example(shape, 0))
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise ModelError(
-            f"{model.path}: does not take {shape.dtype} {list(shape.shape)}: {_head(error)}",
-            hint="mend the input's size or layout, or export with a dynamic batch",
-        ) from error
-
-
-def _example(shape: InputShape, seed: int, batch: int | None = None) -> Any:
-    import torch
-
-    size = (batch or shape.shape[0], *shape.shape[1:])
-    values = np.random.default_rng(seed).standard_normal(size)
-    if np.issubdtype(np.dtype(shape.dtype), np.integer):
-        values = np.clip(values * 64 + 128, 0, 255)
-    return torch.from_numpy(values.astype(shape.dtype))
-
-
-def _flattened(module: Any, example: Any) -> tuple[list[str], Any]:
-    """Return the output names, and a module that returns the outputs as a flat tuple."""
-    import torch
-
-    class Flat(torch.nn.Module):  # type: ignore[misc] # torch has no types here
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = module
-
-        def forward(self, images: Any) -> tuple[Any, ...]:
-            return tuple(leaf for _, leaf in leaves(self.inner(images)))
-
-    try:
-        outputs = module(example)
-    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-        raise ModelError(
-            f"the module does not take one tensor {list(example.shape)}: {_head(error)}",
-            hint="mend the input's size, or wrap the module so that it takes one image tensor",
-        ) from error
-    flat = Flat()
-    # Not eval(): the module of an exported program refuses to be told.
-    flat.training = False
-    return output_names(outputs), flat
+def _opened(model: ModelFile, image: Any) -> tuple[Any, Flat]:
+    """Return (exported program or None, module that takes *image*)."""
+    program = None if model.load else open_program(model)
+    return program, flat(open_module(model) if program is None else program.module(), image)
 
 
 def _strip(graph: Any) -> None:
@@ -229,8 +163,3 @@ def _evaluator(path: Path) -> Callable[[NDArray[Any]], list[NDArray[Any]]]:
 
 def _array(tensor: Any) -> NDArray[Any]:
     return np.asarray(tensor.detach().cpu().numpy())
-
-
-def _head(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else "")[:300]

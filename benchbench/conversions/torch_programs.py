@@ -2,54 +2,44 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchbench.errors import ConversionError, ModelError
-from benchbench.files import plain_tensors_only
+from benchbench.files import NOT_TORCH, plain_tensors_only
 from benchbench.tensors import leaves, output_names
 from benchbench.types import InputShape, ModelFile
 
-_LOADING = (
-    RuntimeError,
-    OSError,
-    ValueError,
-    LookupError,
-    AssertionError,
-    AttributeError,
-    TypeError,
-    EOFError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)
 _CALLING = (RuntimeError, TypeError, ValueError, AssertionError)
 _EXPORTING = (RuntimeError, ValueError, TypeError, AssertionError, LookupError, AttributeError)
 
 
 def open_module(model: ModelFile) -> Any:
     """Return the module of *model*, a ``torch-module`` or a ``pt2``; raise ModelError."""
+    return model.load() if model.load else open_program(model).module()
+
+
+def open_program(model: ModelFile) -> Any:
+    """Return the exported program that *model*, a ``pt2``, holds; raise ModelError."""
     import torch
 
-    if model.load:
-        return model.load()
     try:
         with plain_tensors_only():
-            return torch.export.load(str(model.path)).module()
-    except _LOADING as error:
+            return torch.export.load(str(model.path))
+    except NOT_TORCH as error:
         raise ModelError(
             f"{model.path}: not a readable exported program: {head(error)}",
             hint="write it with torch.export.save; it may be truncated or of a newer torch",
         ) from error
 
 
-def example(shape: InputShape, seed: int) -> Any:
+def example(shape: InputShape, seed: int, batch: int | None = None) -> Any:
     """Return a tensor of noise as the suite feeds it: 0..255 for integers, normal for floats."""
     import torch
 
-    values = np.random.default_rng(seed).standard_normal(shape.shape)
+    size = (batch or shape.shape[0], *shape.shape[1:])
+    values = np.random.default_rng(seed).standard_normal(size)
     if np.issubdtype(np.dtype(shape.dtype), np.integer):
         values = np.clip(values * 64 + 128, 0, 255)
     return torch.from_numpy(values.astype(shape.dtype))

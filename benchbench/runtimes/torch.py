@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import pickle
 import warnings
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from fnmatch import fnmatch
@@ -13,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from benchbench import cuda
 from benchbench.errors import MissingDependency, ModelError, PlacementError
-from benchbench.files import plain_tensors_only
+from benchbench.files import NOT_TORCH, plain_tensors_only
 from benchbench.protocols import Packages
 from benchbench.runtimes import torch_compile, torch_cuda
 from benchbench.runtimes.contract import check_device, unreadable
@@ -24,17 +23,6 @@ _EAGER = ("torch-module", "torchscript", "pt2")
 _COMPILED = ("torch-module", "pt2")
 _CPU: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 _CUDA: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
-_LOADING = (
-    RuntimeError,
-    OSError,
-    ValueError,
-    LookupError,
-    AssertionError,
-    AttributeError,
-    TypeError,
-    EOFError,
-    zipfile.BadZipFile,
-)
 
 
 class Torch(Record):
@@ -164,7 +152,7 @@ def _loaded(model: ModelFile, request: Request) -> Any:
             f"{path}: holds pickled objects, and loading them can run any code",
             hint="export the model without custom objects among its inputs and constants",
         ) from error
-    except _LOADING as error:
+    except NOT_TORCH as error:
         raise unreadable(model, "torch", error) from error
 
 
