@@ -113,6 +113,11 @@ def _watch(said: Callable[[], str]) -> Any:
             super().__init__()
             self.seen: list[Operation] = []
 
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            # To keep its compiler off this mode, torch would first import it: two seconds.
+            return "torch._dynamo" in sys.modules
+
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:

@@ -129,4 +129,9 @@ def _is_memory(error: BaseException, text: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # What was measured is on disk: a library that takes a second to unload, hangs or crashes
+    # there shall not cost it.
+    os._exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -258,6 +259,7 @@ def test_what_the_models_code_sets_for_products_does_not_reach_the_session():
 
 
 def test_compiling_without_a_compiler_is_an_error_that_says_what_to_do(monkeypatch):
+    importlib.import_module("torch._inductor.config")  # keeps the CXX that it is imported under
     monkeypatch.setenv("CXX", "no-such-compiler")
     with (
         pytest.raises(MissingDependency, match="no-such-compiler") as caught,
