@@ -40,6 +40,31 @@ def module(width: int = 64) -> Any:
         return Net().eval()
 
 
+def pyramid() -> Any:
+    """Return a network in eval mode whose head, with batch norm, is called at two levels."""
+    import torch
+    from torch import nn
+
+    class Pyramid(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(3, 8, 3, 2, 1)
+            conv = nn.Conv2d(8, 8, 3, 1, 1, bias=False)
+            self.head = nn.Sequential(conv, nn.BatchNorm2d(8), nn.ReLU())
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            fine = torch.relu(self.stem(images))
+            return self.head(fine), self.head(nn.functional.max_pool2d(fine, 2))
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        made = Pyramid().eval()
+        # Folded into a shared weight twice, or without its shift, this cannot be overlooked.
+        made.head[1].running_var.copy_(torch.linspace(0.05, 0.5, 8))
+        made.head[1].running_mean.copy_(torch.linspace(-0.5, 0.5, 8))
+        return made
+
+
 def feeds(count: int = 8) -> Iterator[NDArray[np.float32]]:
     """Yield images of one batch each."""
     generator = np.random.default_rng(1)

@@ -14,7 +14,7 @@ store_option = click.option(
     "--store",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The results store.  [default: .benchbench, or $BENCHBENCHstore_option]",
+    help="The results store.  [default: .benchbench, or $BENCHBENCH_STORE]",
 )
 _SET = click.option(
     "--set",

@@ -87,8 +87,9 @@ def tell_sources(graph: Any) -> None:
 def apart(module: Any) -> Any:
     """Give each convolution and product float weights of its own, before quantizers are placed.
 
-    A quantizer that marks a weight as done passes over its other users: a head that is called at
-    three levels would be int8 at the first and float at the others.
+    For a head that is called at three levels: torchao, folding batch norm into one weight of
+    several users without a bias, loses the norm's shift; a quantizer that marks a weight as done
+    would leave the other users in float; and torch's compiler fuses a weight only into one user.
     """
     import torch
 
@@ -111,26 +112,6 @@ def apart(module: Any) -> Any:
 def _held(module: Any, target: str) -> Any:
     owner, _, attribute = target.rpartition(".")
     return getattr(module.get_submodule(owner), attribute)
-
-
-def unshared(module: Any) -> Any:
-    """Give each use of a weight an int8 copy of its own.
-
-    The compiler merges what is equal, and fuses a weight only into its one user: a head that is
-    called at three levels would run in float at all of them.
-    """
-    graph = module.graph
-    taken: set[str] = set()
-    for node in [one for one in graph.nodes if "dequantize_per_channel" in str(one.target)]:
-        weight = node.args[0]
-        if weight.target in taken:
-            name = f"{weight.target}_{len(taken)}".replace(".", "_")
-            module.register_buffer(name, getattr(module, weight.target).clone())
-            with graph.inserting_before(node):
-                node.replace_input_with(weight, graph.get_attr(name))
-            taken.add(name)
-        taken.add(weight.target)
-    return module
 
 
 def stripped(module: Any) -> Any:

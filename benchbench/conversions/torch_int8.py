@@ -16,13 +16,13 @@ from benchbench.conversions.quiet import quiet
 from benchbench.conversions.torch_graphs import (
     HEAVY,
     QUANTIZED,
+    apart,
     is_int8,
     is_one_of,
     layer_of,
     stripped,
     tail,
     tell_sources,
-    unshared,
 )
 from benchbench.conversions.torch_programs import head, open_module, open_program
 from benchbench.errors import CalibrationError, ConversionError, MissingDependency
@@ -84,11 +84,11 @@ class TorchInt8(Record):
             batch = job.input.shape[0]
             with torch.no_grad(), _faults(model):
                 program, open_batch = _exported(open_module(model), job, batch)
-                graph = program.module()
+                graph = apart(program.module())
             left = self._left(graph.graph)
             with torch.no_grad(), _faults(model):
                 made = self._quantize(graph, feeds, 1 if open_batch else batch, set(left))
-                program, _ = _exported(stripped(unshared(made)), job, batch)
+                program, _ = _exported(stripped(made), job, batch)
             for node in program.graph.nodes:
                 # It names the folders of this machine.
                 node.meta.pop("stack_trace", None)

@@ -184,6 +184,15 @@ def test_modules_that_are_called_twice_are_quantized(tmp_path):
     assert len(weights) == len(set(weights)) == 3
 
 
+def test_batch_norm_behind_a_convolution_that_is_called_twice_keeps_its_shift(tmp_path):
+    net = small_model.pyramid()
+    path, _, _ = convert(TorchInt8(), tmp_path, small_model.torch_file(net))
+    image = torch.from_numpy(next(small_model.feeds()))
+    with torch.inference_mode():
+        for got, want in zip(program(path)(image), net(image), strict=True):
+            assert small_model.cosine(got.numpy(), want.numpy()) > 0.999
+
+
 def test_reduced_range_keeps_activations_to_seven_bits(tmp_path):
     path, _, _ = convert(TorchInt8(reduce_range=True), tmp_path)
     assert {one[:3] for one in quantizers(path)} == {(torch.uint8, 0, 127)}

@@ -180,25 +180,8 @@ def test_a_glob_that_matches_no_module_is_an_error_that_names_modules(tmp_path):
     assert "stem" in (caught.value.hint or "")
 
 
-class Pyramid(torch.nn.Module):
-    """One head with batch norm, called at two levels as a detector's is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            self.stem = torch.nn.Conv2d(3, 8, 3, 2, 1)
-            self.head = torch.nn.Sequential(
-                torch.nn.Conv2d(8, 8, 3, 1, 1), torch.nn.BatchNorm2d(8), torch.nn.ReLU()
-            )
-
-    def forward(self, images: Any) -> tuple[Any, Any]:
-        fine = torch.relu(self.stem(images))
-        return self.head(fine), self.head(torch.nn.functional.max_pool2d(fine, 2))
-
-
 def test_a_head_that_is_called_twice_is_int8_at_both_levels(tmp_path):
-    module = Pyramid().eval()
+    module = small_model.pyramid()
     job = small_model.job(tmp_path)
     path = ExecuTorchInt8().convert(small_model.torch_file(module), job)
     model = ModelFile(Variant(format="executorch", precision="int8"), path=path)
