@@ -17,10 +17,17 @@ from benchbench.types import digest
 _MATH_VARIABLES = re.compile(
     r"^(?!.*(TOKEN|KEY|SECRET|PASS)).*(DNN|OMP|MKL|BLAS|KMP|OPENVINO|CUDA|TF32)"
 )
-_PACKAGES = (
-    "hotcoco numpy nncf onnx onnxruntime onnxruntime-gpu onnxscript opencv-python "
-    "opencv-python-headless openvino pillow pydantic safetensors tensorrt timm torch torchvision"
-).split()
+RECORDED = frozenset(
+    """
+    ai-edge-litert ai-edge-quantizer coremltools cuda-bindings executorch hotcoco
+    litert-torch ncnn nncf numpy nvidia-ml-py onnx onnxconverter-common onnxruntime
+    onnxruntime-gpu onnxruntime-openvino onnxscript opencv-contrib-python
+    opencv-contrib-python-headless opencv-python opencv-python-headless openvino pillow pnnx
+    pycocotools pydantic safetensors tensorrt tensorrt-cu12 tensorrt-cu13 tensorrt-rtx
+    tensorrt-rtx-cu12 tensorrt-rtx-cu13 timm torch torchao torchmetrics torchvision
+    """.split()
+)
+"""Distributions whose versions stand with every result, where they are installed."""
 
 
 def collect(folder: Path) -> dict[str, Any]:
@@ -114,9 +121,13 @@ def _memory() -> int | None:
 
 
 def _packages() -> dict[str, str]:
-    wanted = set(_PACKAGES)
-    found = ((d.metadata["Name"], d.version) for d in distributions())
-    return dict(sorted((name, version) for name, version in found if name.lower() in wanted))
+    found = ((_normal(d.metadata["Name"]), d.version) for d in distributions())
+    return dict(sorted((name, version) for name, version in found if name in RECORDED))
+
+
+def _normal(name: str) -> str:
+    """Return a distribution's name in the form that PyPI compares (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _git(folder: Path) -> dict[str, Any] | None:
