@@ -208,23 +208,3 @@ def test_a_shape_that_the_module_does_not_take_is_an_error_that_names_it(tmp_pat
     job = replace(small_model.job(tmp_path), input=InputShape((1, 5, 64, 64)))
     with pytest.raises(ModelError, match=r"\[1, 5, 64, 64\]"):
         TorchLitert().convert(small_model.torch_file(), job)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("form", ["torch-module", "pt2"])
-def test_torch_and_litert_compute_the_same(form, tmp_path):
-    pytest.importorskip("litert_torch")
-    facts: dict[str, dict] = {}
-    model = small_model.torch_file()
-    if form == "pt2":
-        path = small_model.save_exported(tmp_path / "model.pt2")
-        model = ModelFile(Variant(format="pt2"), path=path)
-    job = replace(small_model.job(tmp_path / "out"), record=facts.__setitem__)
-    path = TorchLitert().convert(model, job)
-    assert [one.name for one in path.parent.iterdir()] == ["model.tflite"]
-    image = next(small_model.feeds())
-    found = outputs(path, "fp32", image)
-    for got, want in zip(found, small_model.reference(image), strict=True):
-        np.testing.assert_allclose(got, want, atol=1e-5)
-    assert placement_of(path, "fp32", image.shape).coverage == {"fp32": 1.0}
-    assert list(facts["largest_error"]) == ["output_0", "output_1"]
