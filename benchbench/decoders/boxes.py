@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchbench.decoders.detections import Selection, Unit
+from benchbench.decoders.detections import Candidates, Coordinates, Selection, Unit, in_pixels
 from benchbench.decoders.outputs import Outputs
 from benchbench.types import ClassMap, Feed, Geometry, Prediction
 
 
-class BoxesScoresLabels(Selection):
-    """Decodes boxes (M, 4) or (N, M, 4), scores and labels (M,) or (N, M).
+class Finished(Selection):
+    """Options of decoders of models that have chosen their boxes themselves."""
 
-    Boxes are corners x1, y1, x2, y2 in pixels of the input.
-    """
+    title: ClassVar[str]
 
     score_floor: Unit = 0.0
     """Only scores above this are kept; padded rows have the score 0."""
@@ -25,7 +24,54 @@ class BoxesScoresLabels(Selection):
     """Overlap above which the lesser box goes; None: the model has already suppressed."""
     label_offset: int = 0
     """Label of the class list's first entry: 1 if the model counts from 1."""
+    coordinates: Coordinates = "pixels"
+    """Whether boxes come in pixels of the input or as shares of its sides."""
+    corners: Literal["xyxy", "yxyx"] = "xyxy"
+    """Order of a box's numbers: x1, y1, x2, y2, or TensorFlow's y1, x1, y2, x2."""
 
+    def candidates(
+        self,
+        outputs: Outputs,
+        at: tuple[int, int, int],
+        found: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+        geometry: Geometry,
+        classes: ClassMap,
+    ) -> Candidates:
+        """Return the candidates of an image from its boxes, scores and labels.
+
+        *at* says which outputs they were taken from, for an error message.
+        """
+        boxes, scores, labels = found
+        outputs.finite(at[1], scores)
+        kept = scores > self.score_floor
+        outputs.finite(at[0], boxes[kept])
+        outputs.finite(at[2], labels[kept])
+        indices = np.rint(labels[kept]).astype(np.int64) - self.label_offset
+        wrong = indices[(indices < 0) | (indices >= len(classes.names))]
+        if wrong.size:
+            raise outputs.mismatch(
+                f"label {wrong[0] + self.label_offset} with label_offset {self.label_offset} is"
+                f" outside the class list of {len(classes.names)}"
+            )
+        order = [1, 0, 3, 2] if self.corners == "yxyx" else [0, 1, 2, 3]
+        pixels = in_pixels(boxes[kept][:, order], geometry, self.coordinates)
+        return pixels, scores[kept], indices
+
+    def describe(self) -> dict[str, str]:
+        """Return the protocol card's lines."""
+        lines = {
+            "decoder": f"{self.title} (counted from {self.label_offset}),"
+            f" {self.corners} in {self.coordinates}",
+            "score": "as the model gives it",
+            **super().describe(),
+        }
+        return lines if self.nms_iou is not None else lines | {"nms": "inside the model"}
+
+
+class BoxesScoresLabels(Finished):
+    """Decodes boxes (M, 4) or (N, M, 4), scores and labels (M,) or (N, M)."""
+
+    title: ClassVar[str] = "boxes, scores, labels"
     expected: ClassVar[str] = (
         "boxes (M, 4), scores (M,) and labels (M,), or each with the batch as first axis"
     )
@@ -40,15 +86,13 @@ class BoxesScoresLabels(Selection):
         chosen.count(3)
         boxes = chosen.shape(0, None, 4)
         scores, labels = (chosen.shape(i, boxes.shape[1]) for i in (1, 2))
-        chosen.finite(1, scores)
-        return [
-            self.select(
-                *self._image(chosen, boxes[row], scores[row], labels[row], classes),
-                geometry,
-                classes,
-            )
-            for row, geometry in enumerate(geometries)
-        ]
+        return self.each(
+            geometries,
+            classes,
+            lambda row, geometry: self.candidates(
+                chosen, (0, 1, 2), (boxes[row], scores[row], labels[row]), geometry, classes
+            ),
+        )
 
     def _batched(self, outputs: Feed) -> Feed:
         names = self.outputs or tuple(outputs)
@@ -56,32 +100,3 @@ class BoxesScoresLabels(Selection):
         if first is None or first.ndim != 2:
             return outputs
         return {name: array[None] for name, array in outputs.items()}
-
-    def _image(
-        self,
-        outputs: Outputs,
-        boxes: NDArray[Any],
-        scores: NDArray[Any],
-        labels: NDArray[Any],
-        classes: ClassMap,
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
-        kept = scores > self.score_floor
-        outputs.finite(0, boxes[kept])
-        outputs.finite(2, labels[kept])
-        indices = np.rint(labels[kept]).astype(np.int64) - self.label_offset
-        wrong = indices[(indices < 0) | (indices >= len(classes.names))]
-        if wrong.size:
-            raise outputs.mismatch(
-                f"label {wrong[0] + self.label_offset} with label_offset {self.label_offset} is"
-                f" outside the class list of {len(classes.names)}"
-            )
-        return boxes[kept], scores[kept], indices
-
-    def describe(self) -> dict[str, str]:
-        """Return the protocol card's lines."""
-        lines = {
-            "decoder": f"boxes, scores, labels (counted from {self.label_offset})",
-            "score": "as the model gives it",
-            **super().describe(),
-        }
-        return lines if self.nms_iou is not None else lines | {"nms": "inside the model"}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from benchbench.decoders.detections import Selection, Unit
+from benchbench.decoders.detections import Clip, Selection, Unit
 from benchbench.decoders.outputs import Outputs
 from benchbench.types import ClassMap, Detections, Feed, Geometry, Prediction
 
@@ -24,8 +24,8 @@ class FastestDet(Selection):
     """Only scores above this are kept."""
     nms_iou: Unit | None = 0.45
     """Overlap above which the lesser box goes; None: no suppression."""
-    clip: bool = True
-    """Cut boxes at the border of the original image, before suppression."""
+    clip: Clip = True
+    """Cut boxes at the border of the original image: true before suppression, or after."""
     exponents: tuple[Unit, Unit] = (0.6, 0.4)
     """Score = objectness to the first power times class probability to the second."""
 

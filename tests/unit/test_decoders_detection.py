@@ -110,6 +110,17 @@ def test_floor_candidates_and_limit_are_the_options() -> None:
     assert none.boxes.shape == (0, 4)
 
 
+def test_each_stride_may_send_its_best_only() -> None:
+    feed = fcos_outputs()
+    feed["scores_8"][0, 0] = np.linspace(-3, 3, 64).reshape(8, 8)
+    feed["scores_32"][0, 0, 0, 0] = -2.5
+    decoder = Fcos(level_top_k=2, nms_iou=None)
+    (found,) = decoder.decode(feed, [SQUARE], CLASSES)
+    logits = np.log(found.scores / (1 - found.scores))
+    np.testing.assert_allclose(logits, [3, 3 - 6 / 63, -2.5], rtol=1e-5)
+    assert decoder.describe()["candidates"] == "best 2 a stride, of these best 1000 an image"
+
+
 def test_padding_rows_are_ignored_and_each_image_keeps_its_own() -> None:
     feed = fcos_outputs(batch=3)
     feed["scores_8"][0, 0, 0, 0] = feed["scores_8"][1, 2, 0, 0] = 1.0
@@ -219,6 +230,22 @@ def test_nanodet_reads_other_bins_and_strides() -> None:
     feed = {"s": scores, "b": np.zeros((1, cells, 4 * 3), np.float32)}
     (found,) = NanoDet(strides=(16,), reg_bins=3).decode(feed, [SQUARE], CLASSES)
     np.testing.assert_allclose(found.boxes, [[8, 8, 32, 32]])
+
+
+def test_picodet_is_nanodet_with_a_fourth_stride_and_grouped_outputs() -> None:
+    rng = np.random.default_rng(0)
+    cells = {stride: (64 // stride) ** 2 for stride in (8, 16, 32, 64)}
+    scores = [rng.random((1, n, 3)).astype(np.float32) for n in cells.values()]
+    bins = [rng.normal(0, 2, (1, n, 32)).astype(np.float32) for n in cells.values()]
+    options = {"strides": tuple(cells), "nms_iou": None, "max_detections": None}
+    grouped = dict(enumerate([*scores, *bins]))
+    (found,) = NanoDet(**options, order="grouped").decode(grouped, [SQUARE], CLASSES)
+    assert len(found.scores) > 100
+    alternating = dict(enumerate(one for pair in zip(scores, bins, strict=True) for one in pair))
+    (same,) = NanoDet(**options).decode(alternating, [SQUARE], CLASSES)
+    np.testing.assert_array_equal(found.boxes, same.boxes)
+    with pytest.raises(DecoderMismatch, match="for each of the strides 8, 16, 32, 64, then boxes"):
+        NanoDet(**options, order="grouped").decode({"a": bins[0]}, [SQUARE], CLASSES)
 
 
 # --- boxes, scores, labels ---------------------------------------------------------------

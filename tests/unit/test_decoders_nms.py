@@ -43,6 +43,36 @@ def test_many_boxes_take_another_way_to_the_same_end(count, groups) -> None:
     assert nms(boxes, scores, 0.5, labels).tolist() == expected.tolist()
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(97, 250),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.9, 1.0]),
+    st.integers(1, 3),
+)
+def test_ties_and_exact_overlaps_among_many_boxes_follow_torchvision(
+    count, seed, threshold, groups
+) -> None:
+    torch, ops = pytest.importorskip("torch"), pytest.importorskip("torchvision.ops")
+    rng = np.random.default_rng(seed)
+    corner = rng.integers(0, 9, (count, 2)).astype(np.float64)
+    boxes = np.concatenate([corner, corner + rng.integers(0, 7, (count, 2))], axis=1)
+    scores, labels = rng.integers(0, 5, count) / 4, rng.integers(0, groups, count)
+    tensors = [torch.from_numpy(a) for a in (boxes, scores, labels)]
+    expected = np.concatenate([_of_class(ops, tensors, g, threshold) for g in range(groups)])
+    found = nms(boxes, scores, threshold, labels)
+    assert sorted(found) == sorted(expected)
+    assert (np.diff(scores[found]) <= 0).all()
+
+
+def test_more_pairs_than_are_listed_take_the_long_way(monkeypatch) -> None:
+    boxes, scores = boxes_of(300, seed=1)
+    labels = np.arange(300) % 2
+    short = nms(boxes, scores, 0.4, labels)
+    monkeypatch.setattr("benchbench.decoders.nms._PAIRS", 10)
+    assert nms(boxes, scores, 0.4, labels).tolist() == short.tolist()
+
+
 def test_an_overlap_equal_to_the_threshold_stays() -> None:
     boxes = np.array([[0, 0, 2, 1], [1, 0, 3, 1], [0, 0, 3, 1]], np.float64)
     scores = np.array([0.9, 0.8, 0.7])
