@@ -17,7 +17,7 @@ def class_map(
 
     Without *names* the model's classes are taken to be the categories by ascending id, after
     *background* if there is one (semantic segmentation). With *names* each is matched to a category
-    exactly, then regardless of case; *background* and names that the dataset lacks map to None.
+    exactly, then regardless of case; names that the dataset lacks map to None.
 
     Raises :class:`~benchbench.errors.DatasetError` if no name matches, *background* is not among
     the names, or a match is ambiguous.
@@ -32,7 +32,7 @@ def class_map(
         )
     _check_background(names, background)
     index = _Index(categories)
-    ids = tuple(None if name == background else index.find(name) for name in names)
+    ids = tuple(index.find(name) for name in names)
     _check_some(names, ids, categories)
     _check_unique(names, ids)
     return ClassMap(

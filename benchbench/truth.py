@@ -25,7 +25,7 @@ def segmentation_mask(annotation: Annotation, height: int, width: int) -> NDArra
     """
     from hotcoco import mask
 
-    rle = _rle(annotation, height, width)
+    rle = segmentation_rle(annotation, height, width)
     try:
         return np.ascontiguousarray(mask.decode(rle), dtype=np.bool_)
     except (ValueError, TypeError, OverflowError) as error:
@@ -53,7 +53,7 @@ def semantic_mask(
 ) -> NDArray[np.uint8]:
     """Return the (H, W) truth of *image* as model class indices; see :func:`paint`."""
     annotations = [a for a in split.annotations if a.image_id == image.id]
-    return paint(annotations, image, classes, crowd=crowd)
+    return paint(annotations, image, classes, crowd=crowd, dense=split.dense)
 
 
 def paint(
@@ -62,18 +62,20 @@ def paint(
     classes: ClassMap,
     *,
     crowd: CrowdRule = "class",
+    dense: bool = False,
 ) -> NDArray[np.uint8]:
     """Return the (H, W) truth made of the *annotations* of *image*, as model class indices.
 
     Objects are painted by the annotations' ``area`` (their pixels where it is 0, that is, absent),
     largest first and ties in file order, so that small objects stay visible. Where nothing is
-    painted stands the class named background, or :data:`VOID` if the model has none. Objects of
+    painted stands the class named background, or :data:`VOID` if the model has none or the
+    annotations are *dense* (every pixel that has a class is annotated). Objects of
     categories that the model lacks are not painted. Crowd regions are painted as their class, or as
     :data:`VOID` with ``crowd="void"``.
     """
     indices = _indices(classes)
     background = background_index(classes)
-    fill = VOID if background is None else background
+    fill = VOID if background is None or dense else background
     painted = np.full((image.height, image.width), fill, np.uint8)
     known = [a for a in annotations if a.category_id in indices]
     for annotation in sorted(known, key=lambda a: -_area_px(a, image)):
@@ -107,7 +109,8 @@ def _fault(annotation: Annotation, what: str, hint: str | None = None) -> Datase
     )
 
 
-def _rle(annotation: Annotation, height: int, width: int) -> dict[str, Any]:
+def segmentation_rle(annotation: Annotation, height: int, width: int) -> dict[str, Any]:
+    """Return the RLE of *annotation*, checked; raises DatasetError."""
     segmentation = annotation.segmentation
     if segmentation is None or (isinstance(segmentation, list) and not segmentation):
         raise _fault(annotation, "there is none, but masks are asked for")

@@ -315,3 +315,83 @@ def test_an_unknown_split_meets_a_suggestion(folder) -> None:
 def test_incomplete_options_are_refused(folder, files) -> None:
     with pytest.raises(ValidationError):
         Coco.model_validate({"root": folder, "files": files})
+
+
+def dialect(folder: Path, names: list[str], **options: Any):
+    images = [{"id": i, "file_name": name, "width": 6, "height": 4} for i, name in enumerate(names)]
+    return read(folder, {**GOOD, "images": images, "annotations": []}, **options)
+
+
+UPLOADS = ["images/0a1b2c3d-a.png", "https://host/x/0a1b2c3d-a.png", "images\\a.png"]
+UPLOADS += ["/data/local-files/?d=a.png", "/data/upload/1/0a1b2c3d-a.png"]
+
+
+@pytest.mark.parametrize("name", UPLOADS)
+def test_label_studios_file_names_are_read_by_their_last_part_where_asked(folder, name) -> None:
+    with pytest.raises(DatasetError):
+        dialect(folder, [name])
+    split = dialect(folder, [name], file_names="original-name")
+    assert split.images[0].path == folder / "images" / "a.png"
+    assert split.notes == {"file_names_changed": 1}
+
+
+def test_names_that_become_equal_are_refused(folder) -> None:
+    with pytest.raises(DatasetError, match=r"'a\.png' is also the name of images\[0\]"):
+        dialect(folder, ["x/a.png", "y/a.png"], file_names="name")
+
+
+def test_the_hint_says_which_option_finds_a_missing_file(folder) -> None:
+    with pytest.raises(DatasetError, match="set 'file_names: name'"):
+        dialect(folder, ["train/a.png"])
+    with pytest.raises(DatasetError, match="set 'file_names: original-name'"):
+        dialect(folder, ["train/0a1b2c3d-a.png"])
+    with pytest.raises(DatasetError, match="give the folder above it as 'images'"):
+        dialect(folder, ["images/a.png"])
+    with pytest.raises(DatasetError, match="fetch the images"):
+        dialect(folder, ["a" * 300])
+
+
+def test_lvis_images_are_named_by_their_address(folder) -> None:
+    body = changed("images", 1, "file_name", to=...)
+    body["images"][1]["coco_url"] = "http://images.cocodataset.org/deep/b.png"
+    split = read(folder, body)
+    assert split.images[1].file_name == "deep/b.png"
+    assert split.notes["file_names_from_url"] == 1
+    body["images"][1]["coco_url"] = "http://host/../../secret"
+    with pytest.raises(DatasetError, match="may lead out of the image folder"):
+        read(folder, body)
+
+
+def test_cvats_turned_boxes_and_scores_in_the_truth_are_counted(folder) -> None:
+    body = changed("annotations", 0, "attributes", to={"occluded": False, "rotation": 45.0})
+    body["annotations"][1] |= {"attributes": {"rotation": 0.0}, "score": 0.5}
+    notes = read(folder, body).notes
+    assert notes == {"area_from_box": 1, "turned_boxes": 1, "annotations_with_score": 1}
+
+
+def test_a_file_of_crowd_regions_alone_is_told(folder) -> None:
+    assert read(folder, changed("annotations", 0, "iscrowd", to=1)).notes["crowd_throughout"] == 2
+
+
+def test_a_panoptic_file_is_sent_to_its_own_plugin(folder) -> None:
+    body = changed("annotations", to=[{"image_id": 0, "file_name": "a.png", "segments_info": []}])
+    with pytest.raises(DatasetError, match="kind: coco-panoptic"):
+        read(folder, body)
+
+
+def test_instance_masks_without_an_area_get_that_of_the_mask(folder) -> None:
+    split = read(folder, GOOD, "instance-segmentation")
+    assert [annotation.area for annotation in split.annotations] == [2.0, 20.0]
+    assert split.notes == {"area_from_mask": 1}
+    with pytest.raises(DatasetError, match="'segmentation' is missing"):
+        read(folder, changed("annotations", 0, "segmentation", to=[]), "instance-segmentation")
+
+
+def test_predictions_given_as_truth_are_refused_and_their_truth_is_read(data_dir, tmp_path) -> None:
+    folder = data_dir / "reference_detections"
+    truth = folder / "sampled_gts_bbox_area.json"
+    for image in json.loads(truth.read_text())["images"]:
+        (tmp_path / image["file_name"]).touch()
+    with pytest.raises(DatasetError, match="these are predictions, not truth"):
+        read_coco(folder / "sampled_bbox_results.json", tmp_path, name="reference", split="val")
+    assert len(read_coco(truth, tmp_path, name="reference", split="val").images) == 100

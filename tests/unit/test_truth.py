@@ -179,6 +179,11 @@ def test_without_a_background_class_unpainted_pixels_are_void() -> None:
     assert (painted == VOID).sum() == 48 - 12
 
 
+def test_where_every_pixel_is_annotated_the_rest_is_void_and_not_background():
+    painted = paint([annotated(SQUARE)], image(), TWO, dense=True)
+    assert set(np.unique(painted).tolist()) == {VOID, 1}
+
+
 def test_crowds_are_their_class_or_void_on_request() -> None:
     crowd = annotated(SQUARE, iscrowd=True)
     assert (paint([crowd], image(), TWO) == 1).sum() == 12
