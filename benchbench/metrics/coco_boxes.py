@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from benchbench.errors import DatasetError, PredictionError
+from benchbench.metrics import coco_tally
+from benchbench.metrics.detection_diagnostics import Diagnostics, conventions, diagnose
+from benchbench.metrics.detection_matches import match
+from benchbench.metrics.detection_table import Detected, Truth, detected_columns, truth_columns
 from benchbench.metrics.pairing import pair, unique_names
 from benchbench.types import (
     ClassMap,
+    Curve,
     DatasetSplit,
     Detections,
-    Image,
     Prediction,
     Record,
     Scores,
+    Tally,
     TaskName,
 )
 
@@ -49,6 +52,13 @@ class CocoBoxes(Record):
             raise ValueError(f"must be positive and ascending, not {list(limits)}")
         return limits
 
+    diagnostics: bool = True
+    """Give F1, confusions, kinds of errors and calibration beside the 12 numbers."""
+    calibration_bins: int = Field(default=10, ge=1, le=1000)
+    """Bins of equal width between 0 and 1 in which scores are compared with precision."""
+    confusion_classes: int = Field(default=200, ge=0)
+    """Most categories for which a confusion matrix is given: it has their square in cells."""
+
     def score(
         self, truth: DatasetSplit, predictions: Mapping[int, Prediction], classes: ClassMap
     ) -> Scores:
@@ -60,139 +70,116 @@ class CocoBoxes(Record):
         """
         import hotcoco
 
-        # The reference walks images and categories by ascending id; ties depend on that order.
-        pairs = sorted(pair(truth, predictions, Detections), key=lambda one: one[0].id)
-        ids = _Ids.of(truth)
-        table = _table(pairs, ids)
-        precision, recall = _evaluate(truth, ids, table, self.max_detections)
+        names, known = _names(truth), truth_columns(truth)
+        more, counts, table = self._own(truth, predictions, classes, known)
+        coco = _ground_truth(truth, known)
+        found = coco.load_res(table)
+        del table  # 0.3 GB at 5 million detections, while the evaluator needs most
+        precision, recall = _evaluate(coco, found, self.max_detections)
         numbers = _numbers(precision, recall, self.max_detections)
         return Scores(
-            metrics={name: value for name, (value, _) in numbers.items()},
-            per_class=_per_class(truth, ids, precision),
-            reasons=_reasons(numbers, precision),
+            metrics={name: value for name, (value, _) in numbers.items()} | more.metrics,
+            per_class=_per_class(names, precision) | more.per_class,
+            reasons=_joined(_reasons(numbers, precision), more.reasons),
+            curves=_curves(precision) | more.curves,
+            matrices=more.matrices,
             primary="map",
             evaluator=f"hotcoco {hotcoco.__version__}",
-            convention=_convention(self.max_detections),
-            counts=_counts(truth, table, classes),
+            convention=_convention(self.max_detections) | self._conventions(),
+            counts=counts,
         )
 
+    def tally(
+        self, truth: DatasetSplit, predictions: Mapping[int, Prediction], classes: ClassMap
+    ) -> Tally:
+        """Return the matches of each image, as :func:`benchbench.metrics.coco_tally.tally` does.
 
-@dataclass(frozen=True, slots=True)
-class _Ids:
-    """Ids as the evaluator sees them: 1, 2, … in ascending order of the dataset's own."""
-
-    images: dict[int, int]
-    categories: dict[int, int]
-
-    @classmethod
-    def of(cls, split: DatasetSplit) -> _Ids:
-        images = sorted(image.id for image in split.images)
-        categories = sorted(category.id for category in split.categories)
-        return cls(
-            {old: new for new, old in enumerate(images, 1)},
-            {old: new for new, old in enumerate(categories, 1)},
+        Raises what :meth:`score` raises.
+        """
+        del classes
+        found = detected_columns(truth, pair(truth, predictions, Detections))
+        known = truth_columns(truth)
+        ids = np.array([image.id for image in truth.images], np.int64)
+        place = np.argsort(ids)
+        return coco_tally.tally(
+            ids,
+            _names(truth),
+            coco_tally.Truth(
+                place[known.image], known.category, known.boxes, known.area, known.crowd
+            ),
+            coco_tally.Found(place[found.image], found.category, found.boxes, found.scores),
+            max_detections=self.max_detections,
         )
 
+    def estimates(
+        self, tally: Tally, weights: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """Return (B,) values of the 12 numbers; see :class:`benchbench.protocols.Resampled`."""
+        return coco_tally.estimates(tally, weights)
 
-def _table(pairs: Sequence[tuple[Image, Detections]], ids: _Ids) -> NDArray[np.float64]:
-    """Return (N, 7) detections: image, x, y, width, height, score, category; ids renumbered."""
-    for image, found in pairs:
-        _check_shapes(image, found)
-    if not pairs:
-        return np.zeros((0, 7))
-    lengths = [len(found.scores) for _, found in pairs]
-    owners = np.repeat([image.id for image, _ in pairs], lengths)
-    boxes = np.concatenate([found.boxes for _, found in pairs]).astype(np.float64)
-    scores = np.concatenate([found.scores for _, found in pairs]).astype(np.float64)
-    labels = np.concatenate([found.labels for _, found in pairs])
-    _refuse(owners, ~np.isfinite(scores), scores, "score")
-    _refuse(owners, np.any(~np.isfinite(boxes), axis=1), boxes, "box")
-    known = np.array(sorted(ids.categories), dtype=np.int64)
-    _refuse(owners, ~np.isin(labels, known), labels, "label")
-    numbers = np.repeat([ids.images[image.id] for image, _ in pairs], lengths)
-    columns = (numbers, *boxes.T, scores, np.searchsorted(known, labels) + 1)
-    return np.column_stack(columns).astype(np.float64)
+    def class_estimates(
+        self, tally: Tally, weights: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """Return (B, K) values of ``map`` and ``map_50``, NaN where a class has no object."""
+        return coco_tally.class_estimates(tally, weights)
 
+    def _own(
+        self,
+        truth: DatasetSplit,
+        predictions: Mapping[int, Prediction],
+        classes: ClassMap,
+        known: Truth,
+    ) -> tuple[Diagnostics, dict[str, int], NDArray[np.float64]]:
+        """Return what does not need the evaluator, and the table that it needs."""
+        detected = detected_columns(truth, pair(truth, predictions, Detections))
+        more = Diagnostics({}, {}, {})
+        if self.diagnostics:
+            matches = match(detected, known, self.max_detections[-1])
+            more = diagnose(matches, _names(truth), self.calibration_bins, self.confusion_classes)
+        return more, _counts(truth, detected, classes), _table(detected)
 
-def _check_shapes(image: Image, found: Detections) -> None:
-    boxes, scores, labels = found.boxes.shape, found.scores.shape, found.labels.shape
-    count = len(found.scores) if scores else 0
-    if (boxes, scores, labels) != ((count, 4), (count,), (count,)):
-        raise PredictionError(
-            f"image {image.id}: boxes {boxes}, scores {scores} and labels {labels} do not belong"
-            " together: (N, 4), (N,) and (N,) are expected",
-            hint="mend the decoder",
-        )
-    if found.labels.dtype.kind not in "iu":
-        raise PredictionError(
-            f"image {image.id}: labels are {found.labels.dtype}, not integers",
-            hint="labels are category ids of the dataset",
-        )
-
-
-_HINTS = {
-    "score": "scores must be finite; look at the model's outputs at this precision",
-    "box": "boxes must be finite; look at the model's outputs at this precision",
-    "label": "labels are category ids of the dataset; look at the class map",
-}
-
-
-def _refuse(owners: NDArray[Any], bad: NDArray[np.bool_], values: NDArray[Any], what: str) -> None:
-    rows = np.flatnonzero(bad)
-    if rows.size:
-        row = rows[0]
-        raise PredictionError(
-            f"image {owners[row]}: {what} {values[row].tolist()} ({rows.size} in all)",
-            hint=_HINTS[what],
-        )
+    def _conventions(self) -> dict[str, str]:
+        return conventions(self.calibration_bins) if self.diagnostics else {}
 
 
 def _evaluate(
-    split: DatasetSplit, ids: _Ids, table: NDArray[np.float64], limits: tuple[int, int, int]
+    known: Any, found: Any, limits: tuple[int, int, int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return precision (IoU, recall, class, area, limit) and recall (IoU, class, area, limit)."""
     from hotcoco import COCOeval
 
-    known = _ground_truth(split, ids)
-    evaluator = COCOeval(known, known.load_res(table), "bbox")
+    evaluator = COCOeval(known, found, "bbox")
     evaluator.params.max_dets = list(limits)
     evaluator.evaluate()
     evaluator.accumulate()
-    found = evaluator.eval
-    assert found is not None
-    return np.asarray(found["precision"]), np.asarray(found["recall"])
+    arrays = evaluator.eval
+    assert arrays is not None
+    return np.asarray(arrays["precision"]), np.asarray(arrays["recall"])
 
 
-def _ground_truth(split: DatasetSplit, ids: _Ids) -> Any:
+def _table(detected: Detected) -> NDArray[np.float64]:
+    """Return (N, 7) detections: image, x, y, width, height, score, category; ids from 1."""
+    table = np.empty((len(detected.scores), 7))
+    table[:, 0], table[:, 6] = detected.image + 1, detected.category + 1
+    table[:, 1:5], table[:, 5] = detected.boxes, detected.scores
+    return table
+
+
+def _ground_truth(split: DatasetSplit, truth: Truth) -> Any:
     from hotcoco import COCO
 
-    annotations = split.annotations
-    boxes = _truth_boxes(split)
+    order = sorted(split.images, key=lambda image: image.id)
     return COCO.from_arrays(
-        [
-            {"id": ids.images[i.id], "width": i.width, "height": i.height, "file_name": i.file_name}
-            for i in split.images
-        ],
-        [{"id": ids.categories[c.id], "name": c.name} for c in split.categories],
-        np.array([ids.images[a.image_id] for a in annotations], dtype=np.int64),
-        np.array([ids.categories[a.category_id] for a in annotations], dtype=np.int64),
-        boxes,
+        [{"id": n, "width": i.width, "height": i.height} for n, i in enumerate(order, 1)],
+        [{"id": n, "name": str(n)} for n in range(1, truth.categories + 1)],
+        truth.image + 1,
+        truth.category + 1,
+        truth.boxes,
         # An annotation id of 0 means "unmatched" to the reference, so they are counted from 1.
-        ids=np.arange(1, len(annotations) + 1),
-        area=np.array([a.area for a in annotations], dtype=np.float64),
-        iscrowd=np.array([a.iscrowd for a in annotations], dtype=np.int64),
+        ids=np.arange(1, len(truth.area) + 1),
+        area=truth.area,
+        iscrowd=truth.crowd.astype(np.int64),
     )
-
-
-def _truth_boxes(split: DatasetSplit) -> NDArray[np.float64]:
-    for one in split.annotations:
-        if one.bbox is None or not np.isfinite((*one.bbox, one.area)).all():
-            raise DatasetError(
-                f"annotation {one.id} (image {one.image_id}) has the box {one.bbox} and the area"
-                f" {one.area}; finite ones are needed",
-                hint="mend or remove this annotation in the annotation file",
-            )
-    return np.array([a.bbox for a in split.annotations], dtype=np.float64).reshape(-1, 4)
 
 
 _Number = tuple[float | None, str]
@@ -222,17 +209,35 @@ def _numbers(
     return numbers
 
 
+def _names(split: DatasetSplit) -> list[str]:
+    """Return names of the categories by ascending id, each of them once."""
+    order = sorted(split.categories, key=lambda category: category.id)
+    return unique_names([one.name for one in order], [f"id {one.id}" for one in order])
+
+
 def _per_class(
-    split: DatasetSplit, ids: _Ids, precision: NDArray[np.float64]
+    names: Sequence[str], precision: NDArray[np.float64]
 ) -> dict[str, dict[str, float | None]]:
-    tags = [f"id {category.id}" for category in split.categories]
-    names = unique_names([category.name for category in split.categories], tags)
-    columns = [ids.categories[category.id] - 1 for category in split.categories]
     slices = {"map": precision[:, :, :, 0, -1], "map_50": precision[0:1, :, :, 0, -1]}
     return {
-        metric: {n: _mean(values[:, :, k]) for n, k in zip(names, columns, strict=True)}
+        metric: {name: _mean(values[:, :, k]) for k, name in enumerate(names)}
         for metric, values in slices.items()
     }
+
+
+def _curves(precision: NDArray[np.float64]) -> dict[str, Curve]:
+    """Return precision over recall, mean over the classes that have objects."""
+    found = {}
+    for name, iou in (("precision_recall_50", 0), ("precision_recall_75", 5)):
+        defined = precision[iou, :, precision[iou, 0, :, 0, -1] > -1, 0, -1]
+        if len(defined):
+            found[name] = Curve(
+                x_name="recall",
+                y_name="precision",
+                x=tuple(np.linspace(0, 1, 101).tolist()),
+                y=tuple(defined.mean(axis=0).tolist()),
+            )
+    return found
 
 
 def _reasons(numbers: Mapping[str, _Number], precision: NDArray[np.float64]) -> dict[str, str]:
@@ -240,6 +245,11 @@ def _reasons(numbers: Mapping[str, _Number], precision: NDArray[np.float64]) -> 
     if (precision[:, :, :, 0, -1] == -1).all(axis=(0, 1)).any():
         reasons["per_class"] = "the class has no ground-truth object but crowds"
     return reasons
+
+
+def _joined(reasons: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    both = [found["per_class"] for found in (reasons, more) if "per_class" in found]
+    return {**reasons, **more, **({"per_class": "; ".join(both)} if both else {})}
 
 
 def _convention(limits: tuple[int, int, int]) -> dict[str, str]:
@@ -259,7 +269,8 @@ def _convention(limits: tuple[int, int, int]) -> dict[str, str]:
     }
 
 
-def _counts(split: DatasetSplit, table: NDArray[np.float64], classes: ClassMap) -> dict[str, int]:
+def _counts(split: DatasetSplit, detected: Detected, classes: ClassMap) -> dict[str, int]:
+    flat = (detected.boxes[:, 2] <= 0) | (detected.boxes[:, 3] <= 0)
     unknown = {category.id for category in split.categories} - set(classes.category_ids)
     return {
         "images": len(split.images),
@@ -267,7 +278,7 @@ def _counts(split: DatasetSplit, table: NDArray[np.float64], classes: ClassMap) 
         "crowd": sum(a.iscrowd for a in split.annotations),
         "categories": len(split.categories),
         "categories_without_model_class": len(unknown),
-        "predictions": len(table),
-        "zero_size_predictions": int((table[:, 3:5] <= 0).any(axis=1).sum()),
+        "predictions": len(detected.scores),
+        "zero_size_predictions": int(flat.sum()),
         **split.notes,
     }

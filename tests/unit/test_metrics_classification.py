@@ -87,6 +87,24 @@ def test_a_split_without_images_has_no_numbers() -> None:
     assert set(scores.metrics) < set(scores.reasons)
 
 
+def test_the_confusion_matrix_counts_truth_by_prediction() -> None:
+    matrix = scored([0, 0, 1, 8], one_hot(0, 1, 1, 3), categories=9).matrices["confusion"]
+    assert matrix.rows == matrix.columns == tuple("abcdefghi")
+    assert (matrix.row_name, matrix.column_name) == ("truth", "prediction")
+    cells = np.array(matrix.values)
+    assert {(0, 0), (0, 1), (1, 1), (8, 3)} == set(zip(*map(list, cells.nonzero()), strict=True))
+    assert cells.sum() == 4
+
+
+def test_a_large_confusion_matrix_keeps_the_classes_that_are_mistaken_most() -> None:
+    labels, predictions = [0, 1, 2, 5, 5, 6], one_hot(0, 1, 3, 6, 6, 5)
+    metric = ClassificationMetrics(confusion_classes=3)
+    rows = {i: ClassScores(np.asarray(row, np.float32)) for i, row in enumerate(predictions)}
+    matrix = metric.score(split_of(labels), rows, CLASSES).matrices["confusion"]
+    assert matrix.rows == ("f", "g", "5 other classes")
+    assert matrix.values == ((0, 2, 0), (1, 0, 0), (0, 0, 3))
+
+
 def test_names_that_occur_twice_are_told_apart() -> None:
     twice = ClassMap(("a", "a", *"cdefg"), CLASSES.category_ids)
     assert list(scored([0], one_hot(0), twice).per_class["f1"])[:3] == [
@@ -96,7 +114,7 @@ def test_names_that_occur_twice_are_told_apart() -> None:
     ]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.data())
 def test_everything_equals_torchmetrics(data: st.DataObject) -> None:
     torch = pytest.importorskip("torch")
@@ -107,12 +125,15 @@ def test_everything_equals_torchmetrics(data: st.DataObject) -> None:
     values = values + np.linspace(0.5, 0, 7, dtype=np.float32)  # torch breaks ties otherwise
     found = scored(labels, values)
     arguments = torch.tensor(values), torch.tensor(labels)
+    averaged = [
+        (f"{short}_{average}", f"Multiclass{kind}", {"average": average})
+        for short, kind in (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1Score"))
+        for average in ("macro", "micro", "weighted")
+    ]
     for name, kind, options in (
         ("top1", "MulticlassAccuracy", {"average": "micro"}),
         ("top5", "MulticlassAccuracy", {"average": "micro", "top_k": 5}),
-        ("precision_macro", "MulticlassPrecision", {"average": "macro"}),
-        ("recall_macro", "MulticlassRecall", {"average": "macro"}),
-        ("f1_macro", "MulticlassF1Score", {"average": "macro"}),
+        *averaged,
     ):
         expected = getattr(metrics, kind)(num_classes=7, **options)(*arguments).item()
         assert found.metrics[name] == pytest.approx(expected, abs=1e-6), name

@@ -70,7 +70,9 @@ def scored(data: Coco, found: Found, evaluator: CocoBoxes | None = None) -> Scor
 
 
 def undefined_as_minus_one(scores: Scores) -> list[float]:
-    return [-1.0 if value is None else value for value in scores.metrics.values()]
+    """Return the 12 numbers as pycocotools gives them."""
+    values = [scores.metrics[name] for name in NAMES]
+    return [-1.0 if value is None else value for value in values]
 
 
 # Few distinct values, so that scores tie, boxes coincide and areas lie on 32² and 96² exactly.
@@ -124,11 +126,11 @@ found_lists = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(truths(), found_lists)
 def test_all_12_numbers_and_each_class_equal_pycocotools(data: Coco, found: Found) -> None:
     scores, run = scored(data, found), reference(data, found)
-    assert list(scores.metrics) == NAMES
+    assert list(scores.metrics)[:12] == NAMES
     assert undefined_as_minus_one(scores) == pytest.approx(list(run.stats), abs=1e-12)
     for position, category in enumerate(run.params.catIds):
         column = run.eval["precision"][:, :, position, 0, -1]
@@ -160,6 +162,35 @@ def test_with_other_limits_numbers_are_pycocotools_arrays_averaged(
         )
     assert "mar_100" not in scores.metrics
     assert "prints -1" in scores.convention["max_detections"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(truths(), found_lists)
+def test_estimates_with_every_image_once_are_the_scores(data: Coco, found: Found) -> None:
+    evaluator, split = CocoBoxes(), split_from_coco(data)
+    scores = scored(data, found)
+    tally = evaluator.tally(split, detections(data, found), class_map(data))
+    assert tally.image_ids.tolist() == [image.id for image in split.images]
+    once = np.ones((1, len(split.images)), np.int64)
+    values = {name: value[0] for name, value in evaluator.estimates(tally, once).items()}
+    twelve = {
+        name: np.nan if scores.metrics[name] is None else scores.metrics[name] for name in NAMES
+    }
+    assert values == pytest.approx(twelve, abs=1e-12, nan_ok=True)
+    for metric, rows in evaluator.class_estimates(tally, once).items():
+        by_name = dict(zip(tally.classes, rows[0], strict=True))
+        expected = {n: np.nan if v is None else v for n, v in scores.per_class[metric].items()}
+        assert by_name == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+def test_an_image_left_out_is_an_image_that_is_not_there() -> None:
+    data = simple()
+    data["annotations"].append({**data["annotations"][0], "id": 3, "image_id": 7, "iscrowd": 0})
+    evaluator, split = CocoBoxes(), split_from_coco(data)
+    tally = evaluator.tally(split, detections(data, PERFECT), class_map(data))
+    weights = np.array([[1, 1], [0, 1], [1, 0]])  # images 7 and 3
+    values = evaluator.estimates(tally, weights)["map"]
+    assert values == pytest.approx([51 / 101, 1, 0])
 
 
 @settings(max_examples=30, deadline=None)
@@ -213,6 +244,40 @@ def test_what_cannot_be_measured_is_none_with_a_reason() -> None:
     absent = {name for name, value in scores.metrics.items() if value is None}
     assert absent | {"per_class"} == set(scores.reasons)
     assert "32² to 96²" in scores.reasons["map_medium"]
+    nothing = scored({**simple(), "annotations": []}, PERFECT)
+    absent = {name for name, value in nothing.metrics.items() if value is None}
+    assert absent | {"per_class", "confusion"} == set(nothing.reasons)
+    assert set(nothing.metrics) - absent == {"calibration_error"}
+    assert nothing.curves.keys() == {"calibration"}
+    assert nothing.matrices == {}
+
+
+def test_without_diagnostics_only_the_12_numbers_are_left() -> None:
+    bare = scored(simple(), PERFECT, CocoBoxes(diagnostics=False))
+    full = scored(simple(), PERFECT)
+    assert list(bare.metrics) == NAMES
+    assert bare.metrics.items() <= full.metrics.items()
+    assert set(bare.per_class) == {"map", "map_50"}
+    assert bare.matrices == {}
+    assert set(full.convention) - set(bare.convention) == {
+        *("f1", "confusion", "errors", "calibration")
+    }
+
+
+@settings(max_examples=30, deadline=None)
+@given(truths(), found_lists)
+def test_the_precision_recall_curves_are_pycocotools_precision_averaged(
+    data: Coco, found: Found
+) -> None:
+    curves, arrays = scored(data, found).curves, reference(data, found).eval["precision"]
+    for name, iou in (("precision_recall_50", 0), ("precision_recall_75", 5)):
+        defined = arrays[iou, :, :, 0, -1].T
+        defined = defined[(defined > -1).any(axis=1)]
+        if not len(defined):
+            assert name not in curves
+            continue
+        assert curves[name].y == pytest.approx(defined.mean(axis=0), abs=1e-12)
+        assert curves[name].x == pytest.approx(np.linspace(0, 1, 101))
 
 
 def test_categories_of_one_name_are_told_apart_by_id() -> None:
@@ -256,6 +321,7 @@ def test_an_evaluation_without_any_detection_scores_zero() -> None:
 def test_a_split_without_images_or_categories_has_no_numbers() -> None:
     scores = scored({"images": [], "categories": [], "annotations": []}, [])
     assert set(scores.metrics.values()) == {None}
+    assert set(scores.reasons) == {*scores.metrics, "confusion"}
 
 
 def broken(**changes: Any) -> dict[int, Any]:
@@ -270,7 +336,8 @@ def broken(**changes: Any) -> dict[int, Any]:
         (broken(scores=np.array([np.nan])), "image 3: score nan"),
         (broken(scores=np.array([np.inf])), "image 3: score inf"),
         (broken(boxes=np.array([[0, 0, -np.inf, 1]])), "image 3: box [0.0, 0.0, -inf, 1.0]"),
-        (broken(labels=np.array([99])), "image 3: label 99"),
+        (broken(labels=np.array([99])), "image 3: label 99 (1 in all)"),
+        (broken(labels=np.array([-1])), "image 3: label -1"),
         (broken(labels=np.array([1.0])), "image 3: labels are float64"),
         (broken(labels=np.array([1, 1])), "image 3: boxes (1, 4), scores (1,) and labels (2,)"),
         (broken(boxes=np.zeros((1, 5))), "image 3: boxes (1, 5)"),
@@ -289,12 +356,26 @@ def test_unfit_predictions_are_refused_by_image_and_value(
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("box", [None, [0, 0, float("nan"), 1]])
-def test_truth_without_a_usable_box_is_refused_by_annotation(box: Any) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [{"bbox": None}, {"bbox": [0, 0, float("nan"), 1]}, {"area": float("inf")}],
+)
+def test_truth_without_a_usable_box_is_refused_by_annotation(change: dict[str, Any]) -> None:
     data = simple()
-    data["annotations"][1]["bbox"] = box
+    data["annotations"][1] |= change
     with pytest.raises(DatasetError, match=r"annotation 2 \(image 3\)"):
         scored(data, PERFECT)
+
+
+def test_predictions_of_lower_precision_and_other_integer_types_are_taken() -> None:
+    one = detections(simple(), PERFECT)[3]
+    lower = Detections(
+        one.boxes.astype(np.float32), one.scores.astype(np.float16), one.labels.astype(np.uint8)
+    )
+    again = CocoBoxes().score(
+        split_from_coco(simple()), {**detections(simple(), []), 3: lower}, class_map(simple())
+    )
+    assert again.metrics == scored(simple(), PERFECT).metrics
 
 
 @pytest.mark.parametrize("limits", [(10, 1, 100), (1, 1, 100), (0, 10, 100), (1, 10)])

@@ -1,0 +1,357 @@
+"""COCO average precision and recall from stored matches, over any weights of the images.
+
+Detections are matched once per image, exactly as pycocotools does; what came of it is kept as bits.
+Average precision over weighted images is then one pass over the detections in order of score, each
+counted as often as its image. With weights of one the values are pycocotools'; with others they are
+those of the images repeated, copies side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchbench.types import Tally
+
+if TYPE_CHECKING:
+    from benchbench.metrics.coco_kernels import Cells, Ranking
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+"""0.50, 0.55, … 0.95, as pycocotools forms them; bit *t* of a mask belongs to the *t*-th."""
+AREAS: Mapping[str, tuple[float, float]] = {
+    "all": (0, 1e10),
+    "small": (0, 32**2),
+    "medium": (32**2, 96**2),
+    "large": (96**2, 1e10),
+}
+"""Square pixels, bounds included."""
+_ALL = tuple(range(len(IOU_THRESHOLDS)))
+_AT_50, _AT_75 = (0,), (5,)
+Overlap = Callable[["Cells"], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Ground truth in columns, in the order of the annotation file."""
+
+    image: NDArray[np.int64]
+    """(M,): position in the images."""
+    category: NDArray[np.int64]
+    """(M,): position in the classes."""
+    boxes: NDArray[np.float64]
+    """(M, 4): x, y, width, height in pixels."""
+    area: NDArray[np.float64]
+    """(M,): the annotation's area field, square pixels."""
+    crowd: NDArray[np.bool_]
+    """(M,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Detections in columns, in the order in which they were given."""
+
+    image: NDArray[np.int64]
+    """(D,): position in the images."""
+    category: NDArray[np.int64]
+    """(D,): position in the classes."""
+    boxes: NDArray[np.float64]
+    """(D, 4): x, y, width, height in pixels."""
+    scores: NDArray[np.float64]
+    """(D,): finite."""
+    area: NDArray[np.float64] | None = None
+    """(D,): square pixels; None for the boxes' own."""
+
+
+def tally(
+    image_ids: NDArray[np.int64],
+    classes: Sequence[str],
+    truth: Truth,
+    found: Found,
+    *,
+    max_detections: tuple[int, int, int] = (1, 10, 100),
+    overlap: Overlap | None = None,
+) -> Tally:
+    """Match *found* with *truth* and keep what came of it.
+
+    *image_ids* in the split's order; where scores tie, images count by ascending id, as the
+    reference walks them. *overlap* returns the IoUs of each cell, detection by detection, instead
+    of the boxes' (masks, oriented boxes).
+
+    The arrays, detections by class and falling score: ``found_image`` and ``found_class``
+    (positions), ``found_rank`` (within image and class, from 0), ``found_score``, ``found_match``
+    and ``found_ignore`` (area, D) with a bit for each IoU threshold; of the ground truth, by
+    class: ``truth_image``, ``truth_class``, ``truth_ignore`` (area, M); and ``max_detections``.
+    """
+    from benchbench.metrics import coco_kernels
+
+    place = np.argsort(np.argsort(image_ids))
+    cells = _cells(place, truth, found, max_detections[-1])
+    ious = overlap(cells) if overlap else _box_overlaps(cells, truth, found)
+    ignored = _outside(truth.area) | truth.crowd
+    areas = found.boxes[:, 2] * found.boxes[:, 3] if found.area is None else found.area
+    outside = _outside(areas)
+    bits = coco_kernels.match(cells, ious, ignored, truth.crowd, outside, IOU_THRESHOLDS)
+    arrays = _found_columns(cells, found, bits) | _truth_columns(cells.truth_row, truth, ignored)
+    limits = np.array(max_detections, dtype=np.int64)
+    return Tally(np.asarray(image_ids), tuple(classes), arrays | {"max_detections": limits})
+
+
+def _outside(areas: NDArray[np.float64]) -> NDArray[np.bool_]:
+    low, high = np.array(list(AREAS.values())).T[:, :, None]
+    return np.asarray((areas < low) | (areas > high))
+
+
+def _cells(place: NDArray[np.int64], truth: Truth, found: Found, limit: int) -> Cells:
+    from benchbench.metrics.coco_kernels import Cells
+
+    # One key for class and image keeps the sort short; place[image] is the image's turn.
+    truth_key = truth.category * len(place) + place[truth.image]
+    found_key = found.category * len(place) + place[found.image]
+    truth_row = np.argsort(truth_key, kind="stable")
+    found_row = np.lexsort((-found.scores, found_key))
+    _, start, size = np.unique(found_key[found_row], return_index=True, return_counts=True)
+    found_row = found_row[np.arange(len(found_row)) - np.repeat(start, size) < limit]
+    keys, start = np.unique(found_key[found_row], return_index=True)
+    begin, end = (np.searchsorted(truth_key[truth_row], keys, side) for side in _SIDES)
+    start = np.append(start, len(found_row)).astype(np.int64)
+    pairs = np.concatenate([[0], np.cumsum(np.diff(start) * (end - begin))]).astype(np.int64)
+    return Cells(found_row, start, truth_row, begin, end, pairs)
+
+
+_SIDES: tuple[Any, Any] = ("left", "right")
+
+
+def _box_overlaps(cells: Cells, truth: Truth, found: Found) -> NDArray[np.float64]:
+    from benchbench.metrics import coco_kernels
+
+    mine, theirs = (np.ascontiguousarray(one.boxes, dtype=np.float64) for one in (found, truth))
+    return coco_kernels.box_overlaps(cells, mine, theirs, truth.crowd)
+
+
+def _found_columns(cells: Cells, found: Found, bits: NDArray[np.uint16]) -> dict[str, Any]:
+    rows = cells.found_row
+    rank = np.arange(len(rows)) - np.repeat(cells.found_start[:-1], np.diff(cells.found_start))
+    # Stable, so that equal scores stay in the order of images and ranks.
+    order = np.lexsort((-found.scores[rows], found.category[rows]))
+    rows = rows[order]
+    return {
+        "found_image": found.image[rows].astype(np.int32),
+        "found_class": found.category[rows].astype(np.int32),
+        "found_rank": rank[order].astype(np.int32),
+        "found_score": found.scores[rows].astype(np.float64),
+        "found_match": np.ascontiguousarray(bits[0][:, order]),
+        "found_ignore": np.ascontiguousarray(bits[1][:, order]),
+    }
+
+
+def _truth_columns(
+    rows: NDArray[np.int64], truth: Truth, ignored: NDArray[np.bool_]
+) -> dict[str, Any]:
+    return {
+        "truth_image": truth.image[rows].astype(np.int32),
+        "truth_class": truth.category[rows].astype(np.int32),
+        "truth_ignore": np.ascontiguousarray(ignored[:, rows]),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Precision:
+    """A metric that is average precision, over one area range and some thresholds."""
+
+    area: int
+    thresholds: tuple[int, ...] = _ALL
+
+
+@dataclass(frozen=True, slots=True)
+class _Recall:
+    """A metric that is average recall, over one area range with a limit of detections."""
+
+    area: int
+    limit: int
+
+
+def _metrics(limits: Sequence[int]) -> dict[str, _Precision | _Recall]:
+    """Return what each of the 12 numbers is, in pycocotools' order."""
+    sizes = list(enumerate(AREAS))[1:]
+    return {
+        "map": _Precision(0),
+        "map_50": _Precision(0, _AT_50),
+        "map_75": _Precision(0, _AT_75),
+        **{f"map_{area}": _Precision(a) for a, area in sizes},
+        **{f"mar_{limit}": _Recall(0, limit) for limit in limits},
+        **{f"mar_{area}": _Recall(a, limits[-1]) for a, area in sizes},
+    }
+
+
+def estimates(
+    tally: Tally, weights: NDArray[np.int64], metrics: Collection[str] | None = None
+) -> dict[str, NDArray[np.float64]]:
+    """Return (B,) values of the 12 COCO numbers, or of *metrics* alone, for (B, N) *weights*.
+
+    NaN where no image with weight has an object of that area but crowds. ``map`` alone takes about
+    a third of the time of all; a KeyError names an unknown metric.
+    """
+    specs = _metrics(tally.arrays["max_detections"].tolist())
+    wanted = {name: specs[name] for name in (specs if metrics is None else metrics)}
+    out: dict[str, NDArray[np.float64]] = {}
+    for area in sorted({spec.area for spec in wanted.values()}):
+        own = {name: spec for name, spec in wanted.items() if spec.area == area}
+        classwise = _by_class(tally, weights, area, own)
+        out |= {name: _mean_defined(values) for name, values in classwise.items()}
+    return {name: out[name] for name in wanted}
+
+
+def class_estimates(
+    tally: Tally, weights: NDArray[np.int64], metrics: Collection[str] = ("map", "map_50")
+) -> dict[str, NDArray[np.float64]]:
+    """Return (B, K) average precision of each class, NaN where it has no object but crowds."""
+    specs = {"map": _Precision(0), "map_50": _Precision(0, _AT_50)}
+    return _by_class(tally, weights, 0, {name: specs[name] for name in metrics})
+
+
+def _mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (B,) means over the classes that are defined, NaN where none is."""
+    defined = ~np.isnan(values)
+    counts = defined.sum(axis=1)
+    sums = np.where(defined, values, 0).sum(axis=1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _by_class(
+    tally: Tally,
+    weights: NDArray[np.int64],
+    area: int,
+    specs: Mapping[str, _Precision | _Recall],
+) -> dict[str, NDArray[np.float64]]:
+    """Return (B, K) values of metrics of one area range."""
+    from benchbench.metrics import coco_kernels
+
+    _check(tally, weights)
+    parts = [
+        _precision_part(tally, area, {n: s for n, s in specs.items() if isinstance(s, _Precision)}),
+        _recall_part(tally, area, {n: s for n, s in specs.items() if isinstance(s, _Recall)}),
+    ]
+    objects = _objects(tally, area)
+    out = {name: np.full((len(weights), len(tally.classes)), np.nan) for name in specs}
+    for first, block in _blocks(weights):
+        positives = coco_kernels.class_sums(block, *objects)
+        for name, values in (pair for part in parts for pair in part(block, positives)):
+            used = out[name][first : first + coco_kernels.LANES]
+            used[:] = np.where(positives > 0, values, np.nan).T[: len(used)]
+    return out
+
+
+_Part = Callable[[NDArray[np.int32], NDArray[np.int64]], Iterator[tuple[str, NDArray[np.float64]]]]
+"""From a block of weights and the objects to find, names and (K, LANES) values."""
+
+
+def _precision_part(tally: Tally, area: int, specs: Mapping[str, _Precision]) -> _Part:
+    from benchbench.metrics import coco_kernels
+
+    thresholds = sorted({t for spec in specs.values() for t in spec.thresholds})
+    ranking = _ranking(tally, area, thresholds) if specs else None
+    columns = {n: [thresholds.index(t) for t in spec.thresholds] for n, spec in specs.items()}
+
+    def part(
+        block: NDArray[np.int32], positives: NDArray[np.int64]
+    ) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        if ranking is not None:
+            average = coco_kernels.average_precision(block, ranking, positives)
+            yield from ((name, average[:, own].mean(axis=1)) for name, own in columns.items())
+
+    return part
+
+
+def _recall_part(tally: Tally, area: int, specs: Mapping[str, _Recall]) -> _Part:
+    from benchbench.metrics import coco_kernels
+
+    hits = {name: _hits(tally, area, spec.limit) for name, spec in specs.items()}
+
+    def part(
+        block: NDArray[np.int32], positives: NDArray[np.int64]
+    ) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        for name, own in hits.items():
+            sums = coco_kernels.class_sums(block, *own)
+            yield name, sums / (len(_ALL) * np.maximum(positives, 1))
+
+    return part
+
+
+def _check(tally: Tally, weights: NDArray[np.int64]) -> None:
+    images = len(tally.image_ids)
+    if weights.ndim != 2 or weights.shape[1] != images or weights.dtype.kind not in "iu":
+        raise ValueError(
+            f"weights are {weights.dtype} {weights.shape}; integers (B, {images}) are needed"
+        )
+    rows = max(len(tally.arrays["found_image"]), len(tally.arrays["truth_image"]), 1)
+    if weights.size and (weights.min() < 0 or int(weights.max()) * rows >= 2**31):
+        raise ValueError(f"weights must lie in 0..{2**31 // rows - 1}, where counts fit 32 bits")
+
+
+def _blocks(weights: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    """Yield the first replicate and (N, LANES) weights of each block, the last filled with 0."""
+    from benchbench.metrics.coco_kernels import LANES
+
+    for first in range(0, len(weights), LANES):
+        part = weights[first : first + LANES]
+        block = np.zeros((weights.shape[1], LANES), np.int32)
+        block[:, : len(part)] = part.T
+        yield first, block
+
+
+_Rows = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]
+
+
+def _starts(classes: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    return np.searchsorted(classes, np.arange(count + 1)).astype(np.int64)
+
+
+def _objects(tally: Tally, area: int) -> _Rows:
+    """Return image and value 1 of each object that counts, and where its class begins."""
+    rows = np.flatnonzero(~tally.arrays["truth_ignore"][area])
+    start = _starts(tally.arrays["truth_class"][rows], len(tally.classes))
+    return tally.arrays["truth_image"][rows], np.ones(len(rows), np.int64), start
+
+
+def _hits(tally: Tally, area: int, limit: int) -> _Rows:
+    """Return image and number of thresholds of each true positive among the best *limit*."""
+    bits = tally.arrays["found_match"][area] & ~tally.arrays["found_ignore"][area]
+    bits[tally.arrays["found_rank"] >= limit] = 0
+    rows = np.flatnonzero(bits)
+    value = ((bits[rows, None] >> np.arange(len(_ALL), dtype=np.uint16)) & 1).sum(axis=1)
+    start = _starts(tally.arrays["found_class"][rows], len(tally.classes))
+    return tally.arrays["found_image"][rows], value.astype(np.int64), start
+
+
+def _ranking(tally: Tally, area: int, thresholds: Sequence[int]) -> Ranking:
+    """Return the detections that count at any of *thresholds*, and their events."""
+    from benchbench.metrics.coco_kernels import Ranking
+
+    asked = np.uint16(sum(1 << t for t in thresholds))
+    ignore = tally.arrays["found_ignore"][area] & asked
+    rows = np.flatnonzero(ignore != asked)
+    ignore = ignore[rows]
+    hit = tally.arrays["found_match"][area][rows] & asked & ~ignore
+    start = _starts(tally.arrays["found_class"][rows], len(tally.classes))
+    points = np.flatnonzero(hit | ignore)
+    point_start = np.searchsorted(points, start)
+    hit, ignore = hit[points], ignore[points]
+    event_point = [np.flatnonzero((hit | ignore) & np.uint16(1 << t)) for t in thresholds]
+    event_hit = [
+        (hit[own] & np.uint16(1 << t)) != 0 for t, own in zip(thresholds, event_point, strict=True)
+    ]
+    offset = np.cumsum([0, *(len(own) for own in event_point)])[:-1]
+    first = [np.searchsorted(own, point_start) for own in event_point]
+    return Ranking(
+        tally.arrays["found_image"][rows],
+        start,
+        points,
+        point_start.astype(np.int64),
+        np.concatenate([*event_point, np.zeros(0, np.int64)]),
+        np.concatenate([*event_hit, np.zeros(0, np.bool_)]),
+        (np.array(first, np.int64).reshape(len(thresholds), -1) + offset[:, None]).astype(np.int64),
+    )
