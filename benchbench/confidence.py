@@ -1,0 +1,175 @@
+"""How sure the scores of a run are: intervals, and comparisons of cells on the same images."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchbench import __version__, plugins
+from benchbench.columns import save_arrays, unpack_tally
+from benchbench.errors import StoreError
+from benchbench.files import make_folder, write_atomic
+from benchbench.protocols import Resampled
+from benchbench.stats.comparing import compare, compare_classes, family
+from benchbench.stats.resampling import Draws, Sample, interval, resample
+from benchbench.store import Run
+from benchbench.types import Result, digest
+from benchbench.view import CellView, Comparison, Interval
+
+REPLICATES = 1000
+SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resamples:
+    """A cell's metrics on all images and on each draw of them."""
+
+    draws: Draws
+    images: tuple[int, ...]
+    """Ids: cells are compared only on the same images."""
+    metrics: Mapping[str, Sample]
+    classes: tuple[str, ...]
+    by_class: Mapping[str, Sample]
+    """Samples of (K,) values."""
+
+
+def resamples(run: Run, result: Result) -> Resamples | None:
+    """Return the resampled metrics of *result*; None where its metric keeps no tally.
+
+    They are kept below the run's folder, so that they are drawn once.
+    """
+    ref = result.arrays.get("tally")
+    if ref is None:
+        return None
+    spec = result.cell.spec["metric"]
+    path = (
+        run.folder / "derived" / f"{digest([ref.sha256, spec, REPLICATES, SEED, __version__])}.npz"
+    )
+    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return _unpacked(path.read_bytes())
+    made = _drawn(spec, run.array(ref))
+    with contextlib.suppress(StoreError):  # only a memory
+        make_folder(path.parent)
+        write_atomic(path, _packed(made))
+    return made
+
+
+def _drawn(spec: Mapping[str, Any], data: bytes) -> Resamples:
+    metric = plugins.build("metrics", spec)
+    assert isinstance(metric, Resampled)
+    tally = unpack_tally(data)
+    draws = Draws(images=len(tally.image_ids), replicates=REPLICATES, seed=SEED)
+    return Resamples(
+        draws,
+        tuple(tally.image_ids.tolist()),
+        resample(lambda weights: metric.estimates(tally, weights), draws),
+        tally.classes,
+        resample(lambda weights: metric.class_estimates(tally, weights), draws),
+    )
+
+
+def _packed(made: Resamples) -> bytes:
+    columns = {
+        "images": np.array(made.images, np.int64),
+        "classes": np.array(made.classes, np.str_),
+    }
+    for group, samples in (("metric", made.metrics), ("class", made.by_class)):
+        for name, sample in samples.items():
+            columns[f"{group}.value.{name}"] = np.asarray(sample.value)
+            columns[f"{group}.draws.{name}"] = sample.replicates
+    return save_arrays(columns)
+
+
+def _unpacked(data: bytes) -> Resamples:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        groups: dict[str, dict[str, Sample]] = {"metric": {}, "class": {}}
+        for key in file.files:
+            group, _, rest = key.partition(".value.")
+            if rest:
+                groups[group][rest] = Sample(file[key], file[f"{group}.draws.{rest}"])
+        images = tuple(file["images"].tolist())
+        draws = Draws(images=len(images), replicates=REPLICATES, seed=SEED)
+        classes = tuple(file["classes"].tolist())
+        return Resamples(draws, images, groups["metric"], classes, groups["class"])
+
+
+def with_confidence(
+    run: Run, cells: Iterable[CellView], results: Mapping[str, Result]
+) -> tuple[CellView, ...]:
+    """Return *cells* with intervals, and comparisons with fp32 corrected over all of a dataset."""
+    cells = tuple(cells)
+    scored = [cell for cell in cells if cell.status == "measured" and cell.primary]
+    found = {
+        cell.id: made for cell in scored if (made := resamples(run, results[cell.id])) is not None
+    }
+    pairs = [(base, cell) for cell in scored if (base := _base(cell, scored))]
+    against = _compared(found, pairs)
+    updates = {
+        cell.id: {"intervals": _intervals(found[cell.id]), **against.get(cell.id, {})}
+        for cell in scored
+        if cell.id in found
+    }
+    return tuple(cell.model_copy(update=updates.get(cell.id, {})) for cell in cells)
+
+
+def _intervals(made: Resamples) -> dict[str, Interval]:
+    return {name: interval(sample, made.draws) for name, sample in made.metrics.items()}
+
+
+def _base(cell: CellView, others: Iterable[CellView]) -> CellView | None:
+    """Return the fp32 cell to compare with: of the same runtime if there is one."""
+    if cell.precision in ("fp32", "given"):
+        return None
+    same = ("model", "dataset", "split", "task")
+    like = [
+        one
+        for one in others
+        if one.precision == "fp32"
+        and not one.admitted
+        and all(getattr(one, name) == getattr(cell, name) for name in same)
+    ]
+    own = [one for one in like if (one.runtime, one.device) == (cell.runtime, cell.device)]
+    return next(iter(own or like), None)
+
+
+def _compared(
+    found: Mapping[str, Resamples], pairs: Iterable[tuple[CellView, CellView]]
+) -> dict[str, dict[str, Any]]:
+    groups: dict[tuple[str, str, str], list[Comparison]] = {}
+    updates: dict[str, dict[str, Any]] = {}
+    for base, cell in pairs:
+        ours, theirs = found.get(base.id), found.get(cell.id)
+        name = str(cell.primary)
+        if (
+            ours is None
+            or theirs is None
+            or name not in ours.metrics
+            or ours.images != theirs.images
+        ):
+            continue
+        ends = (base.id, ours.metrics[name]), (cell.id, theirs.metrics[name])
+        one = compare(*ends, name, ours.draws)
+        groups.setdefault((cell.dataset, cell.split, name), []).append(one)
+        updates[cell.id] = {"class_comparisons": _class_comparisons(base, ours, cell, theirs)}
+    for group in groups.values():
+        for one in family(group):
+            updates[one.b]["comparison"] = one
+    return updates
+
+
+def _class_comparisons(
+    base: CellView, ours: Resamples, cell: CellView, theirs: Resamples
+) -> tuple[Comparison, ...]:
+    """Return the comparisons class by class, by the metric's first value of each class."""
+    names = [name for name in ours.by_class if name in theirs.by_class]
+    if not names or ours.classes != theirs.classes:
+        return ()
+    name = names[0]
+    ends = (base.id, ours.by_class[name]), (cell.id, theirs.by_class[name])
+    return compare_classes(*ends, name, ours.classes, ours.draws)

@@ -1,0 +1,87 @@
+"""Intervals and comparisons of a real run: kept once, the same again, made anew where they are lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchbench import api
+from benchbench.columns import unpack_tally
+from benchbench.stats.resampling import Draws
+from benchbench.store import Store
+from tests import tiny
+
+IMAGES = 40
+
+
+@pytest.fixture
+def found(tmp_path: Path, plugins_path: Any) -> Any:
+    """Return (store, cache, outcome) of two precisions of one model."""
+    folder = tmp_path
+    data = tiny.suite(
+        tiny.write_dataset(folder / "data", images=IMAGES),
+        runtimes=[{"kind": "bbtest-faulty", "precisions": ["fp32", "int8"]}],
+    )
+    path = tiny.write_suite(folder / "suite.yaml", data)
+    store, cache = folder / "store", folder / "cache"
+    return store, cache, api.run(str(path), store=store, cache=cache)
+
+
+def test_the_interval_is_the_bootstrap_of_what_was_predicted(found):
+    store, _, outcome = found
+    cell = outcome.view.cells[0]
+    interval = cell.intervals["top1"]
+    assert interval.value == cell.metrics["top1"]
+    run = Store(store).run(outcome.run)
+    tally = unpack_tally(run.array(run.result(cell.id).arrays["tally"]))
+    hits = (tally.arrays["ranks"][:, 0] == tally.arrays["labels"]).astype(float)
+    assert hits.mean() == interval.value
+    assert 0 < interval.value < 1
+    weights = Draws(images=IMAGES, replicates=interval.replicates, seed=interval.seed).weights()
+    means = weights @ hits / IMAGES
+    assert interval.se == pytest.approx(float(means.std(ddof=1)))
+    assert interval.high - interval.value == pytest.approx(1.959964 * interval.se)
+
+
+def test_int8_is_compared_with_fp32_on_the_same_images(found):
+    _, _, outcome = found
+    base, other = outcome.view.cells
+    assert base.comparison is None
+    assert (other.comparison.a, other.comparison.b) == (base.id, other.id)
+    assert other.comparison.difference == other.metrics["top1"] - base.metrics["top1"]
+    assert other.comparison.images == IMAGES
+    assert {one.subject for one in other.class_comparisons} == {"a", "b"}
+
+
+def test_it_is_drawn_once_and_again_where_the_memory_is_damaged(found):
+    store, _, outcome = found
+    run = Store(store).run(outcome.run)
+    (kept,) = (run.folder / "derived").glob("*.npz")  # both cells predict the same
+    whole = kept.read_bytes()
+    for damaged in (b"not an archive", whole[:200], b""):
+        kept.write_bytes(damaged)
+        again = api.show(outcome.run, store=store)
+        assert [c.intervals for c in again.cells] == [c.intervals for c in outcome.view.cells]
+        assert len(kept.read_bytes()) == len(whole)
+
+
+def test_scoring_again_keeps_the_tally_in_step(found):
+    store, cache, outcome = found
+    again = api.score(outcome.run, store=store, cache=cache)
+    assert [c.intervals for c in again.cells] == [c.intervals for c in outcome.view.cells]
+
+
+def test_a_run_without_tallies_has_scores_and_no_intervals(found):
+    store, _, outcome = found
+    run = Store(store).run(outcome.run)
+    results = list(run.results())
+    for result in results:
+        kept = {name: ref for name, ref in result.arrays.items() if name != "tally"}
+        run.put(result.model_copy(update={"arrays": kept}))
+    bare = api.show(outcome.run, store=store)
+    for result in results:
+        run.put(result)
+    assert [cell.intervals for cell in bare.cells] == [{}, {}]
+    assert bare.cells[0].metrics == outcome.view.cells[0].metrics
