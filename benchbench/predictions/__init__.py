@@ -1,0 +1,1 @@
+"""Predictions that another tool made: scored as a model without a runtime."""
