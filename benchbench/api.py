@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from benchbench import plugins
 from benchbench.assemble import run_view
-from benchbench.columns import unpack_predictions
-from benchbench.contents import HashCache, contents, limited
 from benchbench.diagnosis.attribute import Diagnosis, find_cell
 from benchbench.diagnosis.attribute import diagnose as attribute
-from benchbench.errors import DatasetError, MissingDependency, StoreError, UsageError
+from benchbench.errors import MissingDependency, StoreError, UsageError
 from benchbench.files import make_folder, user_cache, write_atomic
 from benchbench.forecast import DONE, Forecast, forecast
 from benchbench.measure import environment
 from benchbench.plan import Plan, make_plan
 from benchbench.quantizing import Quantized, Ranking, layered, quantized, quantizing, rank
 from benchbench.running import Interrupts, Runner, StopAtOnce, Watcher
+from benchbench.scoring import Scorer
 from benchbench.store import Invocation, Manifest, PlannedCell, Run, Store, utc_now
-from benchbench.suite.load import LoadedSuite, load_suite, reload_suite
-from benchbench.types import Cell, Event, Failure, Result, Scores, digest
+from benchbench.suite.load import load_suite, reload_suite
+from benchbench.types import Cell, Event, Failure, Result, digest
 from benchbench.view import RunView
-from benchbench.worker.inputs import class_map
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,6 +117,7 @@ def run(  # noqa: PLR0913 - a public verb: every option by keyword
         keep_failures=keep_failures,
     )
     finished = runner.all(made.cells)
+    Scorer(current, made.loaded.datasets, cache).all_tallied()
     return RunOutcome(current.id, run_view(current), finished)
 
 
@@ -245,7 +244,7 @@ def score(
     current = find_run(name, store=store)
     manifest = current.manifest()
     loaded = reload_suite(manifest.suite_text, manifest.suite_file, manifest.settings, settings)
-    scorer = _Scorer(current, loaded, cache or user_cache())
+    scorer = Scorer(current, loaded.datasets, cache or user_cache())
     scored = [
         scorer.again(result) for result in current.results() if "predictions" in result.arrays
     ]
@@ -336,41 +335,6 @@ def sensitivity(
     cells = quantizing(make_plan(load_suite(suite, settings), cache).cells, models)
     runner = _scratch_runner(Store(store or default_store()), cache, watcher, "quantize")
     return [rank(runner, cell, images) for cell in layered(cells)]
-
-
-class _Scorer:
-    """Scores stored predictions; reads each dataset once."""
-
-    def __init__(self, current: Run, loaded: LoadedSuite, cache: Path) -> None:
-        self._run, self._loaded, self._cache = current, loaded, cache
-        self._truths: dict[tuple[Any, ...], Any] = {}
-
-    def again(self, result: Result) -> Result:
-        """Return *result* with new scores."""
-        cell = result.cell
-        predictions = unpack_predictions(self._run.array(result.arrays["predictions"]), cell.task)
-        metric = plugins.build("metrics", cell.spec["metric"])
-        scores: Scores = metric.score(self._truth(cell), predictions, class_map(cell))
-        return result.model_copy(update={"scores": scores})
-
-    def _truth(self, cell: Cell) -> Any:
-        key = (cell.dataset, cell.split, cell.task, cell.spec["images"])
-        if key not in self._truths:
-            self._truths[key] = self._read(cell)
-        return self._truths[key]
-
-    def _read(self, cell: Cell) -> Any:
-        dataset = self._loaded.datasets[cell.dataset]
-        split = limited(dataset.load(cell.split, cell.task, self._cache), cell.spec["images"])
-        files = dataset.locate(cell.split, cell.task, self._cache)
-        found = contents(split, files.annotations, HashCache(self._cache)).digest
-        if found != cell.spec["dataset_digest"]:
-            raise DatasetError(
-                f"the split '{cell.split}' of {cell.dataset} is not the one that was predicted on: "
-                "its images or annotations changed",
-                hint="run the suite again, or point --set at the original data",
-            )
-        return split
 
 
 def first_failure(view: RunView) -> Failure | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchbench.columns import unpack_samples
+from benchbench.confidence import with_confidence
 from benchbench.stats.latency import query_ns, summarise
 from benchbench.stats.ratio import METHOD, speedup
 from benchbench.store import Run
@@ -30,7 +31,7 @@ def run_view(run: Run) -> RunView:
         cell_view(run, planned.cell, results.get(planned.cell.id), planned.not_run)
         for planned in manifest.cells
     )
-    cells = _with_speedups(run, cells, results)
+    cells = with_confidence(run, _with_speedups(run, cells, results), results)
     return RunView(
         run=run.id,
         suite=manifest.suite,
@@ -90,7 +91,10 @@ def _outcome(run: Run, result: Result) -> dict[str, Any]:
         "stages_s": result.stages_s,
     }
     if scores:
-        names = ("metrics", "primary", "per_class", "reasons", "evaluator", "convention", "counts")
+        names = (
+            "metrics", "primary", "per_class", "reasons", "curves", "matrices", "evaluator",
+            "convention", "counts",
+        )  # fmt: skip
         found |= {name: getattr(scores, name) for name in names}
     if result.placement:
         metrics, reasons = coverage_metrics(result.placement)

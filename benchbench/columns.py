@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchbench.types import PREDICTION_TYPES, Prediction, Samples, TaskName
+from benchbench.types import PREDICTION_TYPES, Prediction, Samples, Tally, TaskName
 
 
 def pack_predictions(predictions: Mapping[int, Prediction], task: TaskName) -> bytes:
@@ -55,6 +55,20 @@ def unpack_samples(data: bytes) -> Samples:
     """Return what :func:`pack_samples` packed."""
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         return Samples(**{f.name: file[f.name] for f in dataclasses.fields(Samples)})
+
+
+def pack_tally(tally: Tally) -> bytes:
+    """Return *tally* as the bytes of a compressed ``.npz``."""
+    own = {"image_ids": tally.image_ids, "classes": np.array(tally.classes, np.str_)}
+    return save_arrays({**own, **{f"array.{name}": a for name, a in tally.arrays.items()}})
+
+
+def unpack_tally(data: bytes) -> Tally:
+    """Return what :func:`pack_tally` packed."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        names = [name for name in file.files if name.startswith("array.")]
+        arrays = {name.removeprefix("array."): file[name] for name in names}
+        return Tally(file["image_ids"], tuple(file["classes"].tolist()), arrays)
 
 
 def save_arrays(columns: Mapping[str, NDArray[Any]]) -> bytes:

@@ -79,16 +79,22 @@ def _hashed(path: Path) -> str:
 
 def _unreadable(path: Path, error: OSError) -> ImageError:
     return ImageError(
-        f"cannot read the image {path}: {error.strerror}", hint="check the dataset's folder"
+        f"cannot read the image {path}: {error.strerror}",
+        hint="check the dataset's folder; without images only given predictions can be scored",
     )
 
 
-def contents(split: DatasetSplit, annotations: Path, hashes: HashCache) -> Contents:
-    """Return the content of *split*: what its scores depend on."""
-    found = hashes.hashes(split.images, f"{annotations}:{split.split}")
+def contents(
+    split: DatasetSplit, annotations: Path, hashes: HashCache, *, pixels: bool = True
+) -> Contents:
+    """Return the content of *split*: what its scores depend on.
+
+    Without *pixels* the image files need not be there: given predictions do not depend on them.
+    """
+    found = hashes.hashes(split.images, f"{annotations}:{split.split}") if pixels else {}
     parts = {
         "annotations": sha256_file(annotations),
-        "images": sorted((image.file_name, found[image.id]) for image in split.images),
+        "images": sorted((image.file_name, found.get(image.id)) for image in split.images),
     }
     return Contents(digest(parts), found)
 

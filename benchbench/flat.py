@@ -56,10 +56,21 @@ def _row(run: RunView, cell: CellView, metrics: list[str]) -> dict[str, Any]:
         "evidence_source": placement.source if placement else None,
         "threads": placement.threads if placement else None,
         **{f"speed_{name}": getattr(cell.speedup, name, None) for name in ("ratio", "low", "high")},
+        **_confidence(cell),
         "build_s": sum(cell.artifact.build_s.values()) if cell.artifact else None,
         "artifact_bytes": cell.artifact.bytes if cell.artifact else None,
         "caveats": ",".join(caveat.code for caveat in cell.caveats),
         "failure": failure.message if failure else None,
+    }
+
+
+def _confidence(cell: CellView) -> dict[str, Any]:
+    found, other = cell.intervals.get(cell.primary or ""), cell.comparison
+    names = {"difference": "difference", "difference_low": "low", "difference_high": "high"}
+    return {
+        "accuracy_se": found.se if found else None,
+        **{name: getattr(other, key, None) for name, key in names.items()},
+        "verdict": other.verdict if other else None,
     }
 
 

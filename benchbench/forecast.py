@@ -21,7 +21,12 @@ BUILD_S = {True: 20.0, False: 15.0}
 DONE = ("measured", "compiled")
 START_S = 3.0
 IMAGE_S = 0.03
-IMAGE_BYTES = {"detection": 4_000, "semantic-segmentation": 6_000, "classification": 100}
+IMAGE_BYTES = {
+    "detection": 4_000,
+    "instance-segmentation": 20_000,
+    "semantic-segmentation": 6_000,
+    "classification": 100,
+}
 BUILD_BYTES = 4 << 20
 
 

@@ -33,9 +33,11 @@ from benchbench.protocols import Bound, Probing
 from benchbench.store import PlannedCell
 from benchbench.suite.document import Trail
 from benchbench.suite.load import LoadedSuite
+from benchbench.suite.model import GivenEntry
 from benchbench.suite.validate import combine
 from benchbench.types import (
     RESULT_SCHEMA,
+    AskedPrecision,
     Cell,
     DatasetCard,
     DatasetSplit,
@@ -89,7 +91,7 @@ class _Combination:
 
     model: Any
     runtime: Any
-    precision: Precision
+    precision: AskedPrecision
     device: str
     batch: int
     dataset: Any
@@ -107,8 +109,8 @@ class _Combination:
 
 
 def runtime_name(runtime: Any) -> str:
-    """Return a runtime entry's label."""
-    return str(runtime.name or runtime.kind)
+    """Return a runtime entry's label; that of None, where predictions are given."""
+    return "predictions" if runtime is None else str(runtime.name or runtime.kind)
 
 
 def _builtin_first(family: str) -> list[str]:
@@ -151,7 +153,7 @@ class _Planner:
 
     loaded: LoadedSuite
     cache: Path
-    _data: dict[tuple[str, str], _Data | SuiteError] = field(default_factory=dict)
+    _data: dict[tuple[Any, ...], _Data | SuiteError] = field(default_factory=dict)
     _sources: dict[str, Any] = field(default_factory=dict)
     _memo: dict[Any, Any] = field(default_factory=dict)
     _versions: dict[int, Any] = field(default_factory=dict)
@@ -178,6 +180,11 @@ class _Planner:
     def _matrix(self) -> Iterator[_Combination]:
         suite = self.loaded.suite
         for model, dataset in self._pairs():
+            if isinstance(model, GivenEntry):
+                trail: Trail = ("models", suite.models.index(model))
+                yield _Combination(model, None, "given", "cpu", 1, dataset, trail)
+                continue
+            self._check_runtimes(model)
             for index, runtime in enumerate(suite.runtimes):
                 for precision in runtime.precisions:
                     for device in runtime.devices or suite.devices:
@@ -186,6 +193,14 @@ class _Planner:
                             yield _Combination(
                                 model, runtime, precision, device, batch, dataset, trail
                             )
+
+    def _check_runtimes(self, model: Any) -> None:
+        if not self.loaded.suite.runtimes:
+            raise self.loaded.error(
+                f"nothing runs the model '{model.name}': the suite has no 'runtimes'",
+                ("models", self.loaded.suite.models.index(model)),
+                "for example: runtimes: [onnxruntime]",
+            )
 
     def _pairs(self) -> Iterator[tuple[Any, Any]]:
         for index, model in enumerate(self.loaded.suite.models):
@@ -198,8 +213,14 @@ class _Planner:
     def _extras(self) -> Iterator[_Combination]:
         for index, extra in enumerate(self.loaded.suite.include):
             trail = ("include", index)
+            model = self._named("model", extra.model, trail)
+            if isinstance(model, GivenEntry):
+                raise self.loaded.error(
+                    f"the model '{model.name}' is given by its predictions: no runtime runs it",
+                    (*trail, "model"),
+                )
             yield _Combination(
-                self._named("model", extra.model, trail),
+                model,
                 self._named("runtime", extra.runtime, trail),
                 extra.precision,
                 extra.device,
@@ -229,6 +250,8 @@ class _Planner:
 
     def cell(self, at: _Combination) -> PlannedCell:
         """Return the cell of one combination, or raise SuiteError."""
+        if isinstance(at.model, GivenEntry):
+            return self._given(at)
         model_trail = ("models", self.loaded.suite.models.index(at.model))
         task = at.model.decoder.task
         source = self._source(at.model, model_trail)
@@ -261,6 +284,65 @@ class _Planner:
         )
         self.images[cell.id] = len(data.split.images)
         return PlannedCell(cell=cell, not_run=missing)
+
+    def _given(self, at: _Combination) -> PlannedCell:
+        """Return the cell of a model that is given by its predictions."""
+        model, trail = at.model, ("models", self.loaded.suite.models.index(at.model))
+        task = model.task or model.predictions.tasks[0]
+        if task not in model.predictions.tasks:
+            known = ", ".join(model.predictions.tasks)
+            told = f"'{model.predictions.kind}' holds no predictions of {task}"
+            raise self.loaded.error(told, (*trail, "task"), f"it can hold: {known}")
+        if at.dataset.corrupt:
+            raise self.loaded.error(
+                f"the model '{model.name}' is given by its predictions: no image of"
+                f" '{at.dataset.name}' can be corrupted for it",
+                trail,
+                "say under 'datasets' of the model on which its predictions were made",
+            )
+        data = self._dataset(at.dataset, task, pixels=False)
+        metric = self._metric(model, task, trail)
+        try:
+            content = dict(model.predictions.fingerprint())
+        except BenchbenchError as error:
+            raise self.loaded.error(_told(error), (*trail, "predictions"), error.hint) from None
+        missing, versions = self._versions_for(("cell", model.predictions), ("cell", metric))
+        spec = self._given_spec(at, data, metric)
+        parts = {k: v for k, v in spec.items() if k not in ("dataset", "measure", "images")}
+        identity = [RESULT_SCHEMA, at.names, parts, content, data.contents.digest, versions["cell"]]
+        cell = Cell(
+            id=digest(identity)[:16],
+            model=model.name,
+            runtime=at.names["runtime"],
+            precision=at.precision,
+            device=at.device,
+            batch=at.batch,
+            dataset=at.dataset.name,
+            split=at.dataset.split,
+            task=task,
+            spec=spec,
+            start=None,
+            protocol={
+                "predictions": {"kind": model.predictions.kind, **model.predictions.describe()},
+                "dataset": self._dataset_card(at, data),
+                "model": {"kind": model.predictions.kind, **content},
+            },
+            versions=versions["cell"],
+        )
+        self.images[cell.id] = len(data.split.images)
+        return PlannedCell(cell=cell, not_run=missing)
+
+    def _given_spec(self, at: _Combination, data: _Data, metric: Any) -> dict[str, Any]:
+        measure = self._model_dump(self.loaded.suite.measure)
+        return {
+            "predictions": self._dump("predictions", at.model.predictions),
+            "metric": self._dump("metrics", metric),
+            "classes": self._classes(at, data),
+            **self._evaluated(at, data),
+            "threads": 1,
+            "affinity": [],
+            "measure": {**measure, "accuracy": True, "latency": None, "parity": False},
+        }
 
     def _route(self, at: _Combination, offered: Sequence[Variant]) -> Route:
         runtime, label = at.runtime, runtime_name(at.runtime)
@@ -345,12 +427,12 @@ class _Planner:
 
     # --- data ----------------------------------------------------------------------------
 
-    def _dataset(self, entry: Any, task: Any) -> _Data:
-        key = (entry.name, task)
+    def _dataset(self, entry: Any, task: Any, *, pixels: bool = True) -> _Data:
+        key = (entry.name, task, pixels)
         if key not in self._data:
             trail = ("datasets", self.loaded.suite.datasets.index(entry))
             try:
-                self._data[key] = self._read(entry, task, trail)
+                self._data[key] = self._read(entry, task, trail, pixels=pixels)
             except SuiteError as error:
                 self._data[key] = error
         found = self._data[key]
@@ -358,7 +440,7 @@ class _Planner:
             raise found
         return found
 
-    def _read(self, entry: Any, task: Any, trail: Trail) -> _Data:
+    def _read(self, entry: Any, task: Any, trail: Trail, *, pixels: bool) -> _Data:
         plugin = self.loaded.datasets[entry.name]
         if entry.split not in plugin.splits():
             raise self.loaded.error(
@@ -368,14 +450,16 @@ class _Planner:
             )
         try:
             split = limited(plugin.load(entry.split, task, self.cache), entry.images)
-            found = self._contents(plugin, split, task)
+            found = self._contents(plugin, split, task, pixels=pixels)
         except BenchbenchError as error:
             raise self.loaded.error(_told(error), trail, error.hint) from None
         return _Data(entry, plugin, split, found)
 
-    def _contents(self, plugin: Any, split: DatasetSplit, task: Any) -> Contents:
+    def _contents(
+        self, plugin: Any, split: DatasetSplit, task: Any, *, pixels: bool = True
+    ) -> Contents:
         files = plugin.locate(split.split, task, self.cache)
-        return contents(split, files.annotations, HashCache(self.cache))
+        return contents(split, files.annotations, HashCache(self.cache), pixels=pixels)
 
     def _calibration(self, at: _Combination, data: _Data) -> tuple[DatasetSplit, Contents]:
         """Return the images that int8 is calibrated on; read only if a cell needs them."""
@@ -436,13 +520,19 @@ class _Planner:
             "threads": self._threads(at),
             "affinity": self._affinity(),
             "admit": {k: list(v) for k, v in at.runtime.admit.items()},
+            **self._evaluated(at, data),
+            "calibration": self._calibration_spec(at) if calibrated else None,
+            "measure": self._model_dump(suite.measure),
+        }
+
+    def _evaluated(self, at: _Combination, data: _Data) -> dict[str, Any]:
+        return {
             "dataset": self._dump("datasets", data.plugin),
             "dataset_name": at.dataset.name,
             "dataset_digest": data.contents.digest,
             "split": at.dataset.split,
             "images": at.dataset.images,
-            "calibration": self._calibration_spec(at) if calibrated else None,
-            "measure": self._model_dump(suite.measure),
+            **({"corrupt": self._model_dump(corrupt)} if (corrupt := at.dataset.corrupt) else {}),
         }
 
     def _calibration_spec(self, at: _Combination) -> dict[str, Any]:
@@ -476,12 +566,18 @@ class _Planner:
         self, at: _Combination, route: Route, metric: Any
     ) -> tuple[Failure | None, dict[str, Any]]:
         """Return why the cell cannot run here (None if it can) and the versions in play."""
-        base = {name: plugins.installed_version(name) for name in BASE}
-        found: dict[str, Any] = {"cell": {k: v for k, v in base.items() if v}, "steps": []}
-        failure: Failure | None = None
         parts = [("cell", p) for p in (at.runtime, at.model.decoder, metric, at.model.input)]
         parts += [("source", at.model.source)] if route.start.format == "torch-module" else []
         parts += [("steps", conversion) for conversion, _, _ in route.steps]
+        parts += [("cell", at.dataset.corrupt)] if at.dataset.corrupt else []
+        failure, found = self._versions_for(*parts)
+        return failure or _missing_device(at), found
+
+    def _versions_for(self, *parts: tuple[str, Any]) -> tuple[Failure | None, dict[str, Any]]:
+        """Return what the plug-ins lack, if anything, and their versions by the part they play."""
+        base = {name: plugins.installed_version(name) for name in BASE}
+        found: dict[str, Any] = {"cell": {k: v for k, v in base.items() if v}, "steps": []}
+        failure: Failure | None = None
         source_versions: dict[str, str] = {}
         for where, plugin in parts:
             try:
@@ -498,7 +594,7 @@ class _Planner:
             else:
                 found["cell"] |= versions
         found["source"] = source_versions
-        return failure or _missing_device(at), found
+        return failure, found
 
     def _versions_of(self, plugin: Any) -> dict[str, str]:
         if id(plugin) not in self._versions:
@@ -631,21 +727,25 @@ class _Planner:
                 "preprocessing": dict(at.model.input.describe()),
                 "decoder": {"kind": at.model.decoder.kind, **at.model.decoder.describe()},
             }
-        suite = self.loaded.suite
+        suite, corrupt = self.loaded.suite, at.dataset.corrupt
         return {
             **self._memo[key],
-            "dataset": {
-                "name": at.dataset.name,
-                "split": at.dataset.split,
-                "images": len(data.split.images),
-                "content_sha256": data.contents.digest,
-            },
+            **({"corruption": dict(corrupt.describe())} if corrupt else {}),
+            "dataset": self._dataset_card(at, data),
             "model": {"kind": at.model.source.kind, **source["fingerprint"]},
             "latency": {"scenario": "single stream"} | self._model_dump(suite.measure.latency)
             if suite.measure.latency
             else {},
             "threads": self._threads(at),
             "affinity": self._affinity(),
+        }
+
+    def _dataset_card(self, at: _Combination, data: _Data) -> dict[str, Any]:
+        return {
+            "name": at.dataset.name,
+            "split": at.dataset.split,
+            "images": len(data.split.images),
+            "content_sha256": data.contents.digest,
         }
 
     # --- the machine ---------------------------------------------------------------------

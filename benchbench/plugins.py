@@ -29,6 +29,7 @@ FAMILIES = (
     "runtimes",
     "datasets",
     "decoders",
+    "predictions",
     "metrics",
     "reports",
     "executors",

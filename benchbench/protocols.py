@@ -12,6 +12,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchbench.types import (
     ClassMap,
     ConversionJob,
@@ -30,6 +33,7 @@ from benchbench.types import (
     Prediction,
     Request,
     Scores,
+    Tally,
     TaskName,
     TensorSpec,
     Variant,
@@ -209,6 +213,28 @@ class Decoder(Protocol):
 
 
 @runtime_checkable
+class PredictionFile(Protocol):
+    """Predictions that another tool made. Family ``predictions``."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+    tasks: ClassVar[tuple[TaskName, ...]]
+    """What it can hold, the usual first."""
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Return content hashes; raise :class:`~benchbench.errors.PredictionError`."""
+
+    def describe(self) -> Mapping[str, str]:
+        """Return the protocol card's lines."""
+
+    def read(self, split: DatasetSplit, classes: ClassMap, task: TaskName) -> dict[int, Prediction]:
+        """Return the prediction of each image of *split* by its id.
+
+        Raises :class:`~benchbench.errors.PredictionError` naming the item that is wrong.
+        """
+
+
+@runtime_checkable
 class Metric(Protocol):
     """An evaluator. Family ``metrics``."""
 
@@ -220,6 +246,30 @@ class Metric(Protocol):
         self, truth: DatasetSplit, predictions: Mapping[int, Prediction], classes: ClassMap
     ) -> Scores:
         """Score *predictions* (by image id; exactly the images of *truth*)."""
+
+
+@runtime_checkable
+class Resampled(Protocol):
+    """A metric that can be formed again over weighted images: intervals, comparisons, slices."""
+
+    def tally(
+        self, truth: DatasetSplit, predictions: Mapping[int, Prediction], classes: ClassMap
+    ) -> Tally:
+        """Return what is needed of each image; raises what ``score`` raises."""
+
+    def estimates(
+        self, tally: Tally, weights: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """Return (B,) values of each metric, NaN where it is absent, for (B, N) *weights*.
+
+        A weight says how often its image counts: 0 leaves it out, 2 is a copy of it. With ones
+        throughout, the values are those of ``score``.
+        """
+
+    def class_estimates(
+        self, tally: Tally, weights: NDArray[np.int64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """Return (B, K) values of each per-class metric, NaN where it is absent."""
 
 
 @runtime_checkable

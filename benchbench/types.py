@@ -22,7 +22,9 @@ RESULT_SCHEMA = 1
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "int8-dynamic"]
 """``int8-dynamic``: int8 weights, activations quantized while running, without calibration."""
-TaskName = Literal["detection", "semantic-segmentation", "classification"]
+AskedPrecision = Precision | Literal["given"]
+"""``given``: predictions that another tool made, in whatever precision it used."""
+TaskName = Literal["detection", "instance-segmentation", "semantic-segmentation", "classification"]
 Status = Literal["measured", "compiled", "failed", "not_run"]
 """``compiled``: built and checked, but nothing here can run it."""
 JobKind = Literal["build", "reference", "outputs", "sensitivity", "measure"]
@@ -250,6 +252,9 @@ class DatasetSplit:
     annotations: tuple[Annotation, ...]
     notes: Mapping[str, int] = field(default_factory=dict)
     """Counted oddities that are scored as the reference scores them (``zero_size_boxes``)."""
+    dense: bool = False
+    """True if every pixel is annotated that has a class: what is left over is void, not
+    background."""
 
 
 class DatasetFiles(Record):
@@ -286,6 +291,23 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True)
+class Instances:
+    """Objects of one image with their masks, best score first."""
+
+    boxes: NDArray[np.float64]
+    """(N, 4): x, y, width, height in pixels of the original image."""
+    scores: NDArray[np.float64]
+    """(N,)."""
+    labels: NDArray[np.int64]
+    """(N,): category ids of the dataset."""
+    lengths: NDArray[np.int64]
+    """(N,): how many of *runs* each mask has."""
+    runs: NDArray[np.uint32]
+    """(R,): run lengths of all masks, one mask after the other, each as COCO's uncompressed RLE
+    over the original image: column by column, zeros first."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelMap:
     """Semantic segmentation of one image."""
 
@@ -301,9 +323,10 @@ class ClassScores:
     """(C,): probability of each class of the model's class list."""
 
 
-Prediction = Detections | LabelMap | ClassScores
-PREDICTION_TYPES: Mapping[str, type[Detections | LabelMap | ClassScores]] = {
+Prediction = Detections | Instances | LabelMap | ClassScores
+PREDICTION_TYPES: Mapping[str, type[Detections | Instances | LabelMap | ClassScores]] = {
     "detection": Detections,
+    "instance-segmentation": Instances,
     "semantic-segmentation": LabelMap,
     "classification": ClassScores,
 }
@@ -341,6 +364,26 @@ class ClassMap:
 # --- scores and samples ------------------------------------------------------------------
 
 
+class Curve(Record):
+    """Points of a function that a report draws, such as precision over recall."""
+
+    x_name: str
+    y_name: str
+    x: tuple[float, ...]
+    y: tuple[float | None, ...]
+    """None where the function is not defined."""
+
+
+class Matrix(Record):
+    """A table of numbers, such as a confusion matrix; ``values[row][column]``."""
+
+    row_name: str
+    column_name: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+
+
 class Scores(Record):
     """Accuracy figures as fractions of 1, with the convention that makes them comparable."""
 
@@ -349,12 +392,26 @@ class Scores(Record):
     """Metric name → class name → value."""
     reasons: dict[str, str] = {}
     """Why a metric is None."""
+    curves: dict[str, Curve] = {}
+    matrices: dict[str, Matrix] = {}
     primary: str
     """Name of the metric that plots and summaries use."""
     evaluator: str
     """Name and version, e.g. ``hotcoco 1.3.0``."""
     convention: dict[str, str] = {}
     counts: dict[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a metric keeps of each image, to be formed again over any selection of images."""
+
+    image_ids: NDArray[np.int64]
+    """(N,): the images, in the split's order."""
+    classes: tuple[str, ...]
+    """(K,): names of the classes that per-class values belong to."""
+    arrays: Mapping[str, NDArray[Any]]
+    """The metric's own; flat and without Python objects, so that they can be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,7 +486,7 @@ class Cell(Record):
     id: str
     model: str
     runtime: str
-    precision: Precision
+    precision: AskedPrecision
     device: str
     batch: int
     dataset: str
@@ -437,8 +494,9 @@ class Cell(Record):
     task: TaskName
     spec: dict[str, Any]
     """Model, runtime, dataset, evaluator and measuring options as validated."""
-    start: Variant
-    """The variant of the model's source that the chain begins with."""
+    start: Variant | None
+    """The variant of the model's source that the chain begins with; None for predictions that
+    another tool made."""
     chain: tuple[Step, ...] = ()
     reference: Reference | None = None
     protocol: dict[str, Any] = {}

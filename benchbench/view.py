@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from benchbench.types import (
     ArtifactInfo,
+    AskedPrecision,
     Caveat,
+    Curve,
     DatasetCard,
     Failure,
+    Matrix,
     Parity,
     Placement,
-    Precision,
     Record,
     Status,
     TaskName,
 )
 
+Method = Literal["normal", "percentile"]
+Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
 VIEW_SCHEMA = 1
 """Number of the ``show --json`` document; raised when a key changes its meaning or goes."""
 
@@ -60,6 +64,64 @@ class Speedup(Record):
     method: str
 
 
+class Interval(Record):
+    """A figure with its standard error and interval, or why it has none."""
+
+    value: float | None
+    """On all images."""
+    se: float | None = None
+    """Standard error: standard deviation over the draws."""
+    low: float | None = None
+    high: float | None = None
+    """Not cut at 0 or 1."""
+    level: float
+    """Confidence, 0..1."""
+    method: Method = "normal"
+    """``normal``: value ± z·SE; ``percentile``: quantiles of the draws (differences only)."""
+    scope: str = "at this n"
+    """What the interval is of: the metric's expectation over sets of as many images as these."""
+    p: float | None = None
+    """Two-sided p-value of no difference; None for a single figure."""
+    images: int
+    replicates: int
+    seed: int
+    reason: str | None = None
+    """Why there is no interval, where there is none."""
+
+
+class Comparison(Record):
+    """Cell *b* against cell *a* on the same images, by one metric."""
+
+    a: str
+    b: str
+    metric: str
+    subject: str | None = None
+    """The class or slice that it is about; None for the whole dataset."""
+    difference: float | None
+    """b - a on all images."""
+    se: float | None
+    low: float | None
+    high: float | None
+    """Interval of this difference alone, at *level*, not corrected for a family."""
+    level: float
+    method: Method
+    p: float | None
+    """Two-sided, of no difference."""
+    p_adjusted: float | None
+    """*p* after Holm's correction over *family*; the verdict rests on it."""
+    family: int = 1
+    """How many comparisons with a p-value were asked together."""
+    verdict: Verdict
+    """What is said of *b*."""
+    margin: float | None = None
+    """Largest difference that counts as none, where equivalence was asked for."""
+    higher_is_better: bool = True
+    images: int
+    replicates: int
+    reason: str | None = None
+    """Why there is no interval, where there is none."""
+
+
 class CellView(Record):
     """One cell: what was asked, what ran, what came of it."""
 
@@ -67,7 +129,7 @@ class CellView(Record):
     label: str
     model: str
     runtime: str
-    precision: Precision
+    precision: AskedPrecision
     device: str
     batch: int
     dataset: str
@@ -80,6 +142,15 @@ class CellView(Record):
     """Name of the metric to plot, a key of ``metrics``."""
     per_class: dict[str, dict[str, float | None]] = {}
     reasons: dict[str, str] = {}
+    intervals: dict[str, Interval] = {}
+    """Metric → how far it would move with other images; none for coverage."""
+    comparison: Comparison | None = None
+    """The primary metric against fp32 of the same model on the same images, in the same runtime
+    where the run has it; corrected over all such comparisons on the dataset."""
+    class_comparisons: tuple[Comparison, ...] = ()
+    """The same, class by class; corrected over the classes."""
+    curves: dict[str, Curve] = {}
+    matrices: dict[str, Matrix] = {}
     evaluator: str | None = None
     convention: dict[str, str] = {}
     counts: dict[str, int] = {}

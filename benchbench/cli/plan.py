@@ -11,6 +11,7 @@ from benchbench import api
 from benchbench.cli.options import common, with_json
 from benchbench.cli.output import duration, print_json, size, stdout_console
 from benchbench.forecast import Forecast
+from benchbench.types import Cell
 
 
 @click.command("plan")
@@ -46,7 +47,7 @@ def _document(item: Forecast) -> dict[str, Any]:
     return {
         **{name: getattr(cell, name) for name in names},
         "state": item.state.replace(" ", "_"),
-        "chain": [str(cell.start), *(str(step.conversion["kind"]) for step in cell.chain)],
+        "chain": _chain(cell),
         "builds": list(item.builds),
         "does": _does(item),
         "seconds": round(item.seconds, 1),
@@ -54,6 +55,11 @@ def _document(item: Forecast) -> dict[str, Any]:
         "basis": item.basis,
         "not_run": item.planned.not_run.message if item.planned.not_run else None,
     }
+
+
+def _chain(cell: Cell) -> list[str]:
+    start = str(cell.start or cell.spec["predictions"]["kind"])
+    return [start, *(str(step.conversion["kind"]) for step in cell.chain)]
 
 
 def _does(item: Forecast) -> list[str]:
@@ -86,12 +92,11 @@ def _print(forecasts: list[Forecast]) -> None:
 
 def _row(item: Forecast) -> list[str]:
     cell = item.planned.cell
-    chain = " → ".join([str(cell.start), *(str(s.conversion["kind"]) for s in cell.chain)])
     state = item.planned.not_run.message if item.planned.not_run else ""
     return [
         cell.label,
         f"{cell.dataset} {cell.split}",
-        chain,
+        " → ".join(_chain(cell)),
         f"{item.state}: {state}" if item.state == "not run" else item.state,
         ", ".join(_does(item)) or "–",
         duration(item.seconds) if item.seconds else "–",

@@ -125,6 +125,9 @@ def remarks(cell: CellView) -> str:
     told = [f"{sign} {text}" for sign, text in marks(cell)]
     if cell.status != "measured":
         return ": ".join([*told, reason(cell)])
+    other = cell.comparison
+    if other and other.verdict in ("better", "worse"):
+        told.append(f"accuracy {other.verdict} than fp32: {other.difference:+.3f}")
     if cell.speedup:
         told.append(f"{cell.speedup.low:.2f}–{cell.speedup.high:.2f} × fp32 (95 %)")
     return ", ".join([*told, *(plain(c.code) for c in cell.caveats if c.code not in _TOLD)])
@@ -144,7 +147,9 @@ def plain(text: str) -> str:
 
 
 def accuracy(cell: CellView) -> str:
-    """Return the primary metric with its name."""
+    """Return the primary metric with its name, and half its interval."""
     if cell.primary is None:
         return "–"
-    return f"{cell.primary} {figure(cell.metrics.get(cell.primary))}"
+    found = cell.intervals.get(cell.primary)
+    reach = f" ±{found.high - found.value:.3f}" if found and found.high and found.value else ""
+    return f"{cell.primary} {figure(cell.metrics.get(cell.primary))}{reach}"

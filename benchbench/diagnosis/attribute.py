@@ -91,6 +91,12 @@ def _several(found: Sequence[Result]) -> str:
 
 def diagnose(runner: Runner, a: Result, b: Result) -> Diagnosis:
     """Return where the points between *a* and *b* go; hybrids are run and kept by *runner*."""
+    for one in (a, b):
+        if one.cell.start is None:
+            raise UsageError(
+                f"{one.cell.label}: of given predictions nothing can be swapped",
+                hint="choose two cells that benchbench ran",
+            )
     same = ("dataset", "split", "task")
     differing = [what for what in same if getattr(a.cell, what) != getattr(b.cell, what)]
     if differing or a.cell.spec["dataset_digest"] != b.cell.spec["dataset_digest"]:

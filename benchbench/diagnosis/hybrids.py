@@ -8,7 +8,7 @@ from typing import Any
 
 from benchbench import plugins
 from benchbench.errors import BenchbenchError
-from benchbench.types import Cell, Variant, digest
+from benchbench.types import Cell, digest
 
 Update = dict[str, Any]
 
@@ -60,7 +60,8 @@ def _runtime_alone(a: Cell, b: Cell) -> bool:
     if a.spec["runtime"] == b.spec["runtime"] or _file(a) == _file(b):
         return False
     runtime = plugins.build("runtimes", b.spec["runtime"])
-    end: Variant = a.chain[-1].target if a.chain else a.start
+    end = a.chain[-1].target if a.chain else a.start
+    assert end is not None
     try:
         return end in runtime.accepts(a.precision, b.device)
     except BenchbenchError:

@@ -19,12 +19,13 @@ _MATH_VARIABLES = re.compile(
 )
 RECORDED = frozenset(
     """
-    ai-edge-litert ai-edge-quantizer coremltools cuda-bindings executorch hotcoco
-    litert-torch ncnn nncf numpy nvidia-ml-py onnx onnxconverter-common onnxruntime
-    onnxruntime-gpu onnxruntime-openvino onnxscript opencv-contrib-python
-    opencv-contrib-python-headless opencv-python opencv-python-headless openvino pillow pnnx
-    pycocotools pydantic safetensors tensorrt tensorrt-cu12 tensorrt-cu13 tensorrt-rtx
-    tensorrt-rtx-cu12 tensorrt-rtx-cu13 timm torch torchao torchmetrics torchvision
+    ai-edge-litert ai-edge-quantizer coremltools cuda-bindings datasets defusedxml executorch
+    hotcoco imagecorruptions-imaug litert-torch ncnn nncf numba numpy nvidia-ml-py onnx
+    onnxconverter-common onnxruntime onnxruntime-gpu onnxruntime-openvino onnxscript
+    opencv-contrib-python opencv-contrib-python-headless opencv-python opencv-python-headless
+    openvino pillow pnnx pycocotools pydantic safetensors scipy tensorrt tensorrt-cu12
+    tensorrt-cu13 tensorrt-rtx tensorrt-rtx-cu12 tensorrt-rtx-cu13 timm torch torchao
+    torchmetrics torchvision vernier
     """.split()
 )
 """Distributions whose versions stand with every result, where they are installed."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import starmap
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchbench.masks import chosen, mask_overlaps
 from benchbench.types import (
     Caveat,
     ClassScores,
     Detections,
     Feed,
+    Instances,
     LabelMap,
     OutputError,
     Parity,
@@ -92,13 +94,23 @@ def agreement(want: Sequence[Prediction], got: Sequence[Prediction]) -> dict[str
 
 
 def _detections(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
+    return _objects([(_confident(a), _confident(b)) for a, b in pairs], _box_overlaps)
+
+
+def _instances(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
+    kept = [tuple(chosen(one, one.scores >= CONFIDENT) for one in pair) for pair in pairs]
+    return _objects(kept, mask_overlaps)
+
+
+def _objects(
+    pairs: Sequence[tuple[Any, ...]], overlaps: Callable[[Any, Any], Tensor]
+) -> dict[str, float]:
     """Return ``matched``, 2 matches / (ours + theirs), and the mean IoU of the matches."""
     ious: list[float] = []
     count = 0
     for ours, theirs in pairs:
-        keep, other = _confident(ours), _confident(theirs)
-        count += len(keep.scores) + len(other.scores)
-        ious += _matches(keep, other)
+        count += len(ours.scores) + len(theirs.scores)
+        ious += _matches(overlaps(ours, theirs), ours.labels, theirs.labels)
     if not count:
         return {}
     found = {"matched": 2 * len(ious) / count}
@@ -110,18 +122,23 @@ def _confident(one: Detections) -> Detections:
     return Detections(one.boxes[keep], one.scores[keep], one.labels[keep])
 
 
-def _matches(ours: Detections, theirs: Detections) -> list[float]:
-    """Return the IoU of each pair of one class, best scores first, each box used once."""
-    free = np.ones(len(theirs.scores), bool)
+def _matches(overlaps: Tensor, ours: Tensor, theirs: Tensor) -> list[float]:
+    """Return the IoU of each pair of one class, best scores first, each object used once."""
+    free = np.ones(len(theirs), bool)
     found = []
-    for box, label in zip(ours.boxes, ours.labels, strict=True):
-        usable = np.flatnonzero(free & (theirs.labels == label))
-        overlaps = _iou(box, theirs.boxes[usable])
-        if len(usable) and overlaps.max() >= SAME_IOU:
-            best = int(overlaps.argmax())
+    for row, label in zip(overlaps, ours, strict=True):
+        usable = np.flatnonzero(free & (theirs == label))
+        if len(usable) and row[usable].max() >= SAME_IOU:
+            best = int(row[usable].argmax())
             free[usable[best]] = False
-            found.append(float(overlaps[best]))
+            found.append(float(row[usable[best]]))
     return found
+
+
+def _box_overlaps(ours: Detections, theirs: Detections) -> NDArray[np.float64]:
+    """Return the (N, M) IoU of each box with each other one."""
+    rows = [_iou(box, theirs.boxes) for box in ours.boxes]
+    return np.array(rows).reshape(len(ours.boxes), len(theirs.boxes))
 
 
 def _iou(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -154,7 +171,12 @@ def _classes(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
     return {"top1": float(np.mean(same)), "overlap": float(np.mean(list(overlap)))}
 
 
-_BY_KIND = {Detections: _detections, LabelMap: _maps, ClassScores: _classes}
+_BY_KIND = {
+    Detections: _detections,
+    Instances: _instances,
+    LabelMap: _maps,
+    ClassScores: _classes,
+}
 
 
 def doubts(parity: Parity, precision: str) -> tuple[Caveat, ...]:

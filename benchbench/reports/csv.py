@@ -37,6 +37,8 @@ COLUMNS = (
     "placement_source", "threads", "affinity", "speed_over_fp32", "speed_low", "speed_high",
     "speed_against", "parity_reference", "parity_images", "parity_output", "parity_snr_db",
     "parity_cosine", "parity_agreement", "parity_absent", "build_s", "calibration",
+    "accuracy_se", "accuracy_low", "accuracy_high", "difference", "difference_low",
+    "difference_high", "difference_p_adjusted", "difference_against", "verdict",
 )  # fmt: skip
 """Added to at the end only; a name never changes its meaning."""
 
@@ -57,7 +59,13 @@ class Csv(Record):
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(COLUMNS)
         for cell in run.cells:
-            values = {"run": run.run} | _identity(cell) | _latency(cell) | _what_ran(cell)
+            values = (
+                {"run": run.run}
+                | _identity(cell)
+                | _confidence(cell)
+                | _latency(cell)
+                | _what_ran(cell)
+            )
             values |= _evidence(cell) | _speed(cell) | _parity(cell)
             writer.writerow([field(values.get(name)) for name in COLUMNS])
         return out.getvalue().encode("utf-8", "backslashreplace")
@@ -88,6 +96,23 @@ def _identity(cell: CellView) -> dict[str, Value]:
         "caveats": "; ".join(caveat.code for caveat in cell.caveats) or None,
         "absent": "; ".join(f"{name}: {why}" for name, why in _absent(cell).items()) or None,
     }
+
+
+def _confidence(cell: CellView) -> dict[str, Value]:
+    found, other = cell.intervals.get(cell.primary or ""), cell.comparison
+    told: dict[str, Value] = {}
+    if found:
+        told |= {f"accuracy_{name}": getattr(found, name) for name in ("se", "low", "high")}
+    if other:
+        told |= {
+            "difference": other.difference,
+            "difference_low": other.low,
+            "difference_high": other.high,
+            "difference_p_adjusted": other.p_adjusted,
+            "difference_against": other.a,
+            "verdict": other.verdict,
+        }
+    return told
 
 
 def _latency(cell: CellView) -> dict[str, Value]:

@@ -56,7 +56,7 @@ SHADES = (
 """The light colours of the HTML page's style sheet, safe for colour-blind readers."""
 _MARKERS = {
     "circle": "o", "cross": "X", "triangle-up": "^", "square": "s", "diamond": "D",
-    "triangle-right": ">", "triangle-down": "v",
+    "triangle-right": ">", "triangle-down": "v", "triangle-left": "<",
 }  # fmt: skip
 _INK, _MUTED, _LINE, _WARN = "#14181d", "#5f6975", "#e1e5ea", "#865300"
 _FONT = "DejaVu Sans"  # matplotlib brings it: every machine draws the same page

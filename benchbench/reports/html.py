@@ -28,7 +28,7 @@ from benchbench.reports import (
     wording,
 )
 from benchbench.reports.grouping import Group, accuracies, accuracy, finite
-from benchbench.types import Placement, Precision, Record, Share
+from benchbench.types import AskedPrecision, Placement, Record, Share
 from benchbench.view import CellView, RunView
 
 
@@ -387,6 +387,8 @@ def _templates() -> Environment:
         "delta": wording.delta,
         "ratio": wording.ratio,
         "interval": wording.interval,
+        "plus_minus": wording.plus_minus,
+        "against": wording.against,
         "marks": evidence.marks,
         "remark": evidence.remark,
         "absence": wording.absence,
@@ -412,11 +414,12 @@ _SHAPES = {
     "triangle-up": "M7 2l5.2 9.6H1.8Z",
     "triangle-down": "M7 12L1.8 2.4h10.4Z",
     "triangle-right": "M12 7L2.4 12.2V1.8Z",
+    "triangle-left": "M2 7L11.6 1.8V12.2Z",
     "cross": "M5.2 2h3.6v3.2H12v3.6H8.8V12H5.2V8.8H2V5.2h3.2Z",
 }
 
 
-def _shape(precision: Precision) -> str:
+def _shape(precision: AskedPrecision) -> str:
     """Return the SVG path of a precision's mark in a 14 × 14 box."""
     return _SHAPES[pareto.SHAPES[precision]]
 

@@ -81,7 +81,8 @@ def _section(group: Group) -> dict[str, Any]:
 def _columns(cell: CellView, notes: list[str]) -> Sequence[str]:
     late, gone = cell.latency, wording.absence(cell)
     score = accuracy(cell)
-    told = [_noted(wording.fraction(score), wording.accuracy_absence(cell), notes)]
+    shown = f"{wording.fraction(score)} {wording.plus_minus(cell)}".rstrip()
+    told = [_noted(shown, wording.accuracy_absence(cell), notes)]
     for name in wording.PERCENTILES:
         value = finite(getattr(late, f"{name}_ms")) if late else None
         reason = wording.withheld(late, name) if late and value is None else gone
@@ -141,6 +142,7 @@ def _templates() -> Environment:
         "short": wording.short,
         "ms": wording.milliseconds,
         "delta": wording.delta,
+        "against": wording.against,
         "speed": _speed,
         "proof": _proof,
         "named": evidence.named,

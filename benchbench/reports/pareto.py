@@ -27,6 +27,7 @@ SHAPES = {
     "fp8": "triangle-right",
     "int8": "diamond",
     "int8-dynamic": "triangle-down",
+    "given": "triangle-left",
 }
 RINGS = {OTHERWISE: "circle", PROXY: "square"}
 """Sign → shape of the dashed ring around the points that carry it."""

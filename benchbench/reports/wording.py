@@ -142,6 +142,25 @@ def interval(speed: Speedup) -> str:
     return f"95 % interval {speed.low:.2f}–{speed.high:.2f}{undecided}"
 
 
+def plus_minus(cell: CellView) -> str:
+    """Return half the primary metric's interval: ``± 0.031``; empty where there is none."""
+    found = cell.intervals.get(cell.primary or "")
+    if found is None or found.value is None or found.high is None:
+        return ""
+    return f"± {found.high - found.value:.3f}"
+
+
+def against(cell: CellView) -> str:
+    """Return the interval of the difference to fp32 and what it says; empty where there is none."""
+    found = cell.comparison
+    if found is None:
+        return ""
+    if found.low is None or found.high is None:
+        return short(f"no interval: {found.reason}", 120)
+    said = {"inconclusive": "no difference shown"}.get(found.verdict, found.verdict)
+    return f"95 % {delta(found.low)} to {delta(found.high)}: {said}"
+
+
 def _unit(number: str, unit: str) -> str:
     return number if number == ABSENT else f"{number} {unit}"
 

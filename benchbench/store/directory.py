@@ -137,6 +137,12 @@ class Run:
             source.replace(target)
         return ArrayRef(path=f"arrays/{digest}.npz", sha256=digest, bytes=size)
 
+    def keep_array(self, data: bytes) -> ArrayRef:
+        """Store the bytes of an array file under the name of their content."""
+        temporary = self.folder / "arrays" / f".{uuid4().hex[:12]}.npz"
+        write_atomic(temporary, data)
+        return self.put_array(temporary)
+
     def array(self, ref: ArrayRef) -> bytes:
         """Return the bytes of a stored array; raise StoreError if they are not what was stored."""
         path = self.folder / ref.path

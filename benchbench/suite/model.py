@@ -6,11 +6,20 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, StringConstraints, create_model, field_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    create_model,
+    field_validator,
+)
 
 from benchbench import plugins
+from benchbench.corruptions import Corruption
 from benchbench.inputs import InputContract
-from benchbench.types import Precision, Record
+from benchbench.types import Precision, Record, TaskName
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
@@ -54,6 +63,8 @@ class DatasetEntry(Record):
     """The split that int8 is calibrated on; null for none."""
     images: Positive | None = None
     """Use only the first N images (by id)."""
+    corrupt: Corruption | None = None
+    """Damage that is done to every image whose prediction is scored."""
 
 
 class ModelEntry(Record):
@@ -71,6 +82,29 @@ class ModelEntry(Record):
     """The class (semantic segmentation) that stands for no object."""
     datasets: Names | None = None
     """Names of the datasets it is evaluated on; by default all."""
+
+
+class GivenEntry(Record):
+    """A model of which only predictions are given: they are scored, nothing is run."""
+
+    name: Name
+    predictions: Any
+    task: TaskName | None = None
+    """What the predictions are of; by default the file format's usual task."""
+    metric: Any = None
+    """An evaluator; by default the built-in one of the task."""
+    classes: tuple[str, ...] | None = None
+    """Class names by the file's indices; by default the dataset's categories by ascending id."""
+    background: str | None = None
+    """The class (semantic segmentation) that stands for no object."""
+    datasets: Names | None = None
+    """Names of the datasets it is evaluated on; by default all."""
+
+
+def _given(value: Any) -> str:
+    """Return the tag of a model entry."""
+    given = "predictions" in value if isinstance(value, dict) else isinstance(value, GivenEntry)
+    return "given" if given else "model"
 
 
 class RuntimeEntry(Record):
@@ -165,8 +199,9 @@ class Suite(Record):
     title: str = ""
     description: str = ""
     datasets: tuple[DatasetEntry, ...] = Field(min_length=1)
-    models: tuple[ModelEntry, ...] = Field(min_length=1)
-    runtimes: tuple[RuntimeEntry, ...] = Field(min_length=1)
+    models: tuple[ModelEntry | GivenEntry, ...] = Field(min_length=1)
+    runtimes: tuple[RuntimeEntry, ...] = ()
+    """Needed unless all models are given by their predictions."""
     conversions: tuple[Any, ...] = ()
     """Options for conversions that the plan uses; the others have their defaults."""
     devices: Devices = ("cpu",)
@@ -218,10 +253,19 @@ def suite_type() -> type[Suite]:
         decoder=(_plugin("decoders"), ...),
         metric=(_optional(_plugin("metrics")), None),
     )
+    given = create_model(
+        "GivenEntry",
+        __base__=GivenEntry,
+        predictions=(_plugin("predictions"), ...),
+        metric=(_optional(_plugin("metrics")), None),
+    )
+    either = Annotated[
+        Annotated[model, Tag("model")] | Annotated[given, Tag("given")], Discriminator(_given)
+    ]
     fields: dict[str, Any] = {
         "datasets": (_many(dataset), Field(min_length=1)),
-        "models": (_many(model), Field(min_length=1)),
-        "runtimes": (_many(_plugin("runtimes", RuntimeEntry)), Field(min_length=1)),
+        "models": (_many(either), Field(min_length=1)),
+        "runtimes": (_many(_plugin("runtimes", RuntimeEntry)), ()),
         "conversions": (_many(_plugin("conversions")), ()),
     }
     made = create_model("Suite", __base__=Suite, __doc__=Suite.__doc__, **fields)

@@ -18,6 +18,7 @@ from benchbench.suite.document import Document, Trail
 _FAMILY_OF_KEY = {
     "source": ("sources", "datasets"),
     "decoder": ("decoders",),
+    "predictions": ("predictions",),
     "metric": ("metrics",),
     "runtimes": ("runtimes",),
     "conversions": ("conversions",),

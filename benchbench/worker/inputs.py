@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchbench import plugins
 from benchbench.artifacts import stored_bytes
 from benchbench.contents import drawn, limited
+from benchbench.corruptions import Corruption
 from benchbench.errors import StoreError
 from benchbench.files import make_folder
 from benchbench.inputs import InputContract, read_image
@@ -42,6 +43,7 @@ def input_shape(cell: Cell) -> InputShape:
 def request_of(job: Job) -> Request:
     """Return what the job's cell asks of its runtime."""
     cell, cache = job.cell, None
+    assert cell.precision != "given"
     with contextlib.suppress(StoreError):  # a read-only cache: the runtime does without
         cache = make_folder(job.cache / "runtimes" / str(cell.spec["runtime"]["kind"]))
     return Request(
@@ -68,9 +70,20 @@ def calibration_split(cell: Cell, cache: Path) -> DatasetSplit:
     return drawn(split, settings["images"], settings["seed"])
 
 
-def prepare(declared: InputContract, image: Image) -> tuple[NDArray[Any], Geometry]:
-    """Read and preprocess one image."""
-    return declared.prepare(read_image(image, declared.color))
+def corruption(cell: Cell) -> Corruption | None:
+    """Return what is done to every image whose prediction is scored."""
+    wanted = cell.spec.get("corrupt")
+    return None if wanted is None else Corruption.model_validate(wanted)
+
+
+def prepare(
+    declared: InputContract, image: Image, corrupt: Corruption | None = None
+) -> tuple[NDArray[Any], Geometry]:
+    """Read, perhaps damage, and preprocess one image."""
+    pixels = read_image(image, declared.color)
+    if corrupt:
+        pixels = corrupt.apply(pixels, image.id, declared.color)
+    return declared.prepare(pixels)
 
 
 def feeds(declared: InputContract, split: DatasetSplit) -> Iterator[NDArray[Any]]:

@@ -35,9 +35,11 @@ from benchbench.types import (
     Scores,
 )
 from benchbench.worker import reference
+from benchbench.worker.given import score_given
 from benchbench.worker.inputs import (
     class_map,
     contract,
+    corruption,
     evaluation_split,
     model_file,
     prepare,
@@ -51,9 +53,22 @@ MOST = 0.9
 
 def measure(job: Job, reporter: Any) -> None:
     """Measure ``job.cell``; leaves ``result.json`` and arrays in the job's folder."""
-    cell = job.cell
     started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     reporter.enter("load")
+    found = score_given(job, reporter) if job.cell.start is None else _run(job, reporter)
+    reporter.enter("finish")
+    result = Measured(
+        started=started,
+        stages_s=reporter.seconds,
+        arrays=tuple(sorted(path.stem for path in job.folder.glob("*.npz"))),
+        **found,
+    )
+    write_json(job.folder / "result.json", result.model_dump(mode="json"))
+
+
+def _run(job: Job, reporter: Any) -> dict[str, Any]:
+    """Return what is measured of the cell's artifact in its runtime."""
+    cell = job.cell
     split = evaluation_split(cell, job.cache)
     model = model_file(job, len(cell.chain))
     runtime = plugins.build("runtimes", cell.spec["runtime"])
@@ -62,16 +77,7 @@ def measure(job: Job, reporter: Any) -> None:
             measured = _measured(job, reporter, session, split)
     except CompiledOnly as only:
         measured = _compiled(only)
-    reporter.enter("finish")
-    result = Measured(
-        started=started,
-        stages_s=reporter.seconds,
-        artifact=artifact_info(cell, model),
-        images=len(split.images),
-        arrays=tuple(sorted(path.stem for path in job.folder.glob("*.npz"))),
-        **measured,
-    )
-    write_json(job.folder / "result.json", result.model_dump(mode="json"))
+    return measured | {"artifact": artifact_info(cell, model), "images": len(split.images)}
 
 
 def _compiled(only: CompiledOnly) -> dict[str, Any]:
@@ -174,7 +180,7 @@ class _Passes:
             self._session,
             self._split.images,
             cell.batch,
-            partial(prepare, self._contract),
+            partial(prepare, self._contract, corrupt=corruption(cell)),
             self._decode,
             self._reporter.progress,
         )

@@ -15,8 +15,9 @@ class Measured(Record):
     status: Literal["measured", "compiled"] = "measured"
     started: str
     stages_s: dict[str, float]
-    placement: Placement
-    artifact: ArtifactInfo
+    placement: Placement | None = None
+    artifact: ArtifactInfo | None = None
+    """Both None for predictions that another tool made."""
     parity: Parity | None = None
     scores: Scores | None = None
     memory: dict[str, int] = {}

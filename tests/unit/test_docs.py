@@ -165,7 +165,15 @@ def _write_onnx(path: Path) -> None:
     ("family", "name"),
     [
         (family, name)
-        for family in ("sources", "conversions", "runtimes", "datasets", "decoders", "metrics")
+        for family in (
+            "sources",
+            "conversions",
+            "runtimes",
+            "datasets",
+            "decoders",
+            "predictions",
+            "metrics",
+        )
         for name in plugins.names(family)
         if plugins.is_builtin(family, name)
     ],
@@ -199,6 +207,7 @@ def test_every_report_format_and_its_file_is_named() -> None:
         suite_model.Suite,
         suite_model.DatasetEntry,
         suite_model.ModelEntry,
+        suite_model.GivenEntry,
         suite_model.RuntimeEntry,
         suite_model.Rule,
         suite_model.Extra,
