@@ -292,9 +292,11 @@ def test_litert_is_at_most_two_hundredths_slower_than_the_bare_library(data_dir,
     from benchbench.runtimes.litert import LiteRt
 
     path = data_dir / "models/tflite/pretrainedResnet.tflite"
-    shape = InputShape((1, 32, 32, 3))
+    # One image takes 0.3 ms, of which a busy machine's noise is more than two hundredths.
+    shape = InputShape((16, 32, 32, 3))
     image = np.random.default_rng(0).random(shape.shape, np.float32)
     bare = Interpreter(model_path=str(path), num_threads=1)
+    bare.resize_tensor_input(bare.get_input_details()[0]["index"], shape.shape)
     bare.allocate_tensors()
     ends = bare.get_input_details()[0]["index"], bare.get_output_details()[0]["index"]
 
