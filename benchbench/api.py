@@ -15,14 +15,17 @@ from benchbench.diagnosis.attribute import diagnose as attribute
 from benchbench.errors import MissingDependency, StoreError, UsageError
 from benchbench.files import make_folder, user_cache, write_atomic
 from benchbench.forecast import DONE, Forecast, forecast
+from benchbench.inspecting import Inspection
+from benchbench.inspecting import inspect as inspect_dataset
+from benchbench.inspecting.sheet import contact_sheet
 from benchbench.measure import environment
 from benchbench.plan import Plan, make_plan
 from benchbench.quantizing import Quantized, Ranking, layered, quantized, quantizing, rank
 from benchbench.running import Interrupts, Runner, StopAtOnce, Watcher
 from benchbench.scoring import Scorer
 from benchbench.store import Invocation, Manifest, PlannedCell, Run, Store, utc_now
-from benchbench.suite.load import load_suite, reload_suite
-from benchbench.types import Cell, Event, Failure, Result, digest
+from benchbench.suite.load import find_datasets, load_suite, reload_suite
+from benchbench.types import Cell, Event, Failure, Result, TaskName, digest
 from benchbench.view import RunView
 
 if TYPE_CHECKING:
@@ -256,6 +259,36 @@ def score(
     for result in scored:
         current.put(result)
     return run_view(current)
+
+
+def inspect(
+    name: str,
+    dataset: str | None = None,
+    splits: Sequence[str] = (),
+    *,
+    task: TaskName = "detection",
+    sheet: Path | None = None,
+    settings: Iterable[str] = (),
+    cache: Path | None = None,
+) -> list[Inspection]:
+    """Return what spoils a benchmark on the datasets of *name*, a card or a suite.
+
+    *sheet* is a folder for a contact sheet of each split. Raises
+    :class:`~benchbench.errors.UsageError` for names that are not there.
+    """
+    found = find_datasets(name, settings)
+    if dataset is not None and dataset not in found:
+        hint = plugins.suggest(dataset, found)
+        raise UsageError(f"'{name}' has no dataset named '{dataset}'", hint=hint)
+    wanted = found if dataset is None else {dataset: found[dataset]}
+    inspections = []
+    for label, plugin in wanted.items():
+        made, loaded = inspect_dataset(label, plugin, splits, task, cache or user_cache())
+        inspections.append(made)
+        for split, one in loaded.items() if sheet else ():
+            folder = make_folder(sheet) if sheet else Path()
+            write_atomic(folder / f"{label}-{split}.png", contact_sheet(one, made.troubles))
+    return inspections
 
 
 def diagnose(

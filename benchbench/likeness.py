@@ -118,6 +118,21 @@ def lookalikes(
     return found
 
 
+def alike(
+    images: Sequence[Image], prints: Mapping[int, NDArray[np.bool_]]
+) -> list[tuple[Image, Image]]:
+    """Return the pairs among *images* that look the same; prints are by image id."""
+    known = [image for image in images if image.id in prints]
+    table = np.array([prints[image.id] for image in known])
+    small = cache(lambda index: thumbnail(known[index]))
+    found: list[tuple[Image, Image]] = []
+    for index, image in enumerate(known):
+        distances = (table[index + 1 :] != table[index]).mean(axis=1)
+        near = (index + 1 + np.flatnonzero(distances < MAX_DISTANCE)).tolist()
+        found += [(image, known[one]) for one in near if same_scene(small(index), small(one))]
+    return found
+
+
 @cache
 def _cosines() -> NDArray[np.float64]:
     """Return the DCT-II basis, (32, 32), without scale factors: only the order of bits counts."""

@@ -23,6 +23,7 @@ COMMANDS = {
     "doctor": "Say of each runtime whether it works here, and what mends it.",
     "diagnose": "Tell where the accuracy between two cells goes, part by part.",
     "quantize": "Build a suite's int8 artifacts; rank the layers that cost most accuracy.",
+    "dataset": "Check a dataset for what spoils a benchmark.",
     "suites": "List the suites and dataset cards that can be named.",
     "schema": "Print the JSON Schema of a suite, for editors.",
 }

@@ -16,7 +16,7 @@ store_option = click.option(
     metavar="DIR",
     help="The results store.  [default: .benchbench, or $BENCHBENCH_STORE]",
 )
-_SET = click.option(
+set_option = click.option(
     "--set",
     "settings",
     multiple=True,
@@ -28,7 +28,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 def common(command: Command) -> Command:
     """Add ``--store`` and ``--set``."""
-    return store_option(_SET(command))
+    return store_option(set_option(command))
 
 
 def with_json(command: Command) -> Command:

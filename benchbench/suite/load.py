@@ -89,6 +89,27 @@ def _dataset(entry: Any, document: Document, trail: Trail) -> Any:
     return load_card(find_card(entry.card, document, (*trail, "card")))
 
 
+def find_datasets(name: str, settings: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the dataset plug-ins that *name* stands for, by name.
+
+    *name* is a card or a suite, by name or path; of a suite all datasets, with *settings* applied.
+    Raises SuiteError for a file that is neither, UsageError for a name that is unknown.
+    """
+    path = _card_path(name)
+    if path is None:
+        return dict(load_suite(name, settings).datasets)
+    return {path.stem: load_card(path)}
+
+
+def _card_path(name: str) -> Path | None:
+    """Return the card that *name* stands for; None if it is a suite, or nothing."""
+    if not name.endswith((".yaml", ".yml")):
+        found = (folder / f"{name}.yaml" for folder in card_folder())
+        return next((path for path in found if is_file(path)), None)
+    data = yaml_document.load(Path(name)).data
+    return None if isinstance(data, dict) and "models" in data else Path(name)
+
+
 def load_card(path: Path) -> Any:
     """Return the dataset plug-in that a card describes; paths in it count from the card."""
     card = yaml_document.load(path)
