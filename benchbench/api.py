@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchbench import plugins
 from benchbench.assemble import run_view
+from benchbench.confidence import PowerOf, powers
 from benchbench.diagnosis.attribute import Diagnosis, find_cell
 from benchbench.diagnosis.attribute import diagnose as attribute
 from benchbench.errors import MissingDependency, StoreError, UsageError
@@ -23,6 +24,7 @@ from benchbench.plan import Plan, make_plan
 from benchbench.quantizing import Quantized, Ranking, layered, quantized, quantizing, rank
 from benchbench.running import Interrupts, Runner, StopAtOnce, Watcher
 from benchbench.scoring import Scorer
+from benchbench.stats.power import Question
 from benchbench.store import Invocation, Manifest, PlannedCell, Run, Store, utc_now
 from benchbench.suite.load import find_datasets, load_suite, reload_suite
 from benchbench.types import Cell, Event, Failure, Result, TaskName, digest
@@ -259,6 +261,29 @@ def score(
     for result in scored:
         current.put(result)
     return run_view(current)
+
+
+def power(
+    name: str,
+    settings: Iterable[str] = (),
+    *,
+    points: float = 0.5,
+    store: Path | None = None,
+) -> list[PowerOf]:
+    """Return how many images it takes to tell the cells of an earlier run from fp32.
+
+    *points* is the difference of the primary metric to be shown, in hundredths, at 80 % power and
+    95 % confidence. Raises :class:`~benchbench.errors.UsageError` if no run tells.
+    """
+    current = find_run(name, settings, store=store)
+    results = {result.cell.id: result for result in current.results()}
+    found = powers(current, run_view(current).cells, results, Question(difference=points / 100))
+    if not found:
+        raise UsageError(
+            f"the run {current.id} compares nothing with fp32",
+            hint="run a suite with fp32 and another precision of one model first",
+        )
+    return found
 
 
 def inspect(

@@ -17,9 +17,10 @@ from benchbench.errors import StoreError
 from benchbench.files import make_folder, write_atomic
 from benchbench.protocols import Resampled
 from benchbench.stats.comparing import compare, compare_classes, family
+from benchbench.stats.power import Power, Question, power_of_pair
 from benchbench.stats.resampling import Draws, Sample, interval, resample
 from benchbench.store import Run
-from benchbench.types import Result, digest
+from benchbench.types import Record, Result, digest
 from benchbench.view import CellView, Comparison, Interval
 
 REPLICATES = 1000
@@ -116,6 +117,33 @@ def with_confidence(
         if cell.id in found
     }
     return tuple(cell.model_copy(update=updates.get(cell.id, {})) for cell in cells)
+
+
+class PowerOf(Record):
+    """How many images a cell's comparison with fp32 takes."""
+
+    against: str
+    """Label of the fp32 cell."""
+    cell: str
+    """Label of the other."""
+    answer: Power
+
+
+def powers(
+    run: Run, cells: Iterable[CellView], results: Mapping[str, Result], question: Question
+) -> list[PowerOf]:
+    """Return, of each cell that is compared with fp32, how many images *question* needs."""
+    scored = [cell for cell in cells if cell.status == "measured" and cell.primary]
+    found = []
+    for base, cell in [(base, cell) for cell in scored if (base := _base(cell, scored))]:
+        ours, theirs = (resamples(run, results[one.id]) for one in (base, cell))
+        if ours is None or theirs is None or ours.images != theirs.images:
+            continue
+        name = str(cell.primary)
+        pair = ours.metrics[name], theirs.metrics[name]
+        answer = power_of_pair(*pair, name, ours.draws, question)
+        found.append(PowerOf(against=base.label, cell=cell.label, answer=answer))
+    return found
 
 
 def _intervals(made: Resamples) -> dict[str, Interval]:

@@ -10,16 +10,41 @@ import click
 from benchbench import api
 from benchbench.cli.options import common, with_json
 from benchbench.cli.output import duration, print_json, size, stdout_console
+from benchbench.cli.table import plain
+from benchbench.confidence import PowerOf
 from benchbench.forecast import Forecast
+from benchbench.suite.load import load_suite
 from benchbench.types import Cell
 
 
 @click.command("plan")
 @click.argument("suite")
 @common
+@click.option(
+    "--power",
+    "points",
+    type=click.FloatRange(0, 100, min_open=True),
+    is_flag=False,
+    flag_value=0.5,
+    metavar="[POINTS]",
+    help="Instead: how many images show a difference of POINTS (0.5) to fp32, by an earlier run.",
+)
 @with_json
-def command(suite: str, store: Path | None, settings: tuple[str, ...], as_json: bool) -> None:
-    """Show the cells of SUITE, what each will do, what is done, and a forecast of time and disk."""
+def command(
+    suite: str,
+    store: Path | None,
+    settings: tuple[str, ...],
+    points: float | None,
+    as_json: bool,
+) -> None:
+    """Show the cells of SUITE, what each will do, what is done, and a forecast of time and disk.
+
+    With --power, SUITE may also name a run: at 80 % power and 95 % confidence, for each cell
+    that is compared with fp32.
+    """
+    if points is not None:
+        _power(api.power(_run_of(suite), settings, points=points, store=store), points, as_json)
+        return
     plan, forecasts = api.plan(suite, settings, store=store)
     if as_json:
         print_json(
@@ -32,6 +57,39 @@ def command(suite: str, store: Path | None, settings: tuple[str, ...], as_json: 
         )
         return
     _print(forecasts)
+
+
+def _run_of(suite: str) -> str:
+    """Return what the runs of *suite* are called: a path's suite has a name of its own."""
+    return load_suite(suite).suite.name if suite.endswith((".yaml", ".yml")) else suite
+
+
+def _power(found: list[PowerOf], points: float, as_json: bool) -> None:
+    from rich.table import Table
+
+    if as_json:
+        print_json({"schema": 1, "points": points, "cells": [o.model_dump() for o in found]})
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("cell", "against", "metric"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("images", "these show", f"{points:g} points need"):
+        table.add_column(heading, justify="right")
+    for one in found:
+        answer = one.answer
+        shows = "–" if answer.resolvable is None else f"{100 * answer.resolvable:.2f} points"
+        needs = "–" if answer.images_needed is None else f"{answer.images_needed:,} images"
+        names = plain(one.cell), plain(one.against), answer.metric
+        table.add_row(*names, str(answer.images), shows, needs)
+    console = stdout_console()
+    console.print(table)
+    for reason in dict.fromkeys(one.answer.reason for one in found if one.answer.reason):
+        console.print(f"– {reason}", highlight=False)
+    console.print(
+        "\nAt 80 % power and 95 % confidence, one comparison alone; extrapolated: a standard error "
+        "falls with the square root of the images.",
+        highlight=False,
+    )
 
 
 def _totals(forecasts: list[Forecast]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +87,31 @@ def test_a_run_without_tallies_has_scores_and_no_intervals(found):
         run.put(result)
     assert [cell.intervals for cell in bare.cells] == [{}, {}]
     assert bare.cells[0].metrics == outcome.view.cells[0].metrics
+
+
+def test_an_earlier_run_tells_how_many_images_a_difference_takes(found):
+    store, _, outcome = found
+    (one,) = api.power(outcome.run, points=2.0, store=store)
+    assert (one.against, one.cell) == tuple(cell.label for cell in outcome.view.cells)
+    assert one.answer.images == IMAGES
+    assert one.answer.difference == 0.02
+    # The two cells predict the same: the draws say nothing of their difference.
+    assert one.answer.images_needed is None
+    assert "same on every draw" in one.answer.reason
+
+
+def test_the_command_counts_the_images(found, tmp_path):
+    store, _, outcome = found
+    line = [
+        sys.executable,
+        "-m",
+        "benchbench",
+        "plan",
+        outcome.run,
+        "--power",
+        "--store",
+        str(store),
+    ]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "0.5 points need" in done.stdout
+    assert "same on every draw" in done.stdout
