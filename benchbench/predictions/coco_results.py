@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchbench.errors import PredictionError
 from benchbench.files import sha256_file
+from benchbench.masks import instances, mask_boxes, rle_runs
 from benchbench.predictions import tables
-from benchbench.predictions.tables import Table
+from benchbench.predictions.tables import Placed, Table
 from benchbench.protocols import Packages
-from benchbench.types import ClassMap, DatasetSplit, Prediction, Record, TaskName
+from benchbench.types import ClassMap, DatasetSplit, Image, Prediction, Record, TaskName
 
 MAX_BYTES = 4 << 30
 _LISTS = ("annotations", "predictions", "results")
 
 
 class CocoResults(Record):
-    """A list of ``image_id``, ``category_id``, ``bbox``, ``score``, as pycocotools reads it.
+    """A list of ``image_id``, ``category_id``, ``score`` and ``bbox`` or ``segmentation`` (RLE).
 
     Detectron2 (``coco_instances_results.json``), MMDetection (``*.bbox.json``) and NVIDIA TAO
     (``results.json``) write it so. An object that holds the list is read too.
@@ -27,7 +32,7 @@ class CocoResults(Record):
 
     packages: ClassVar[Packages] = ()
     extra: ClassVar[str] = ""
-    tasks: ClassVar[tuple[TaskName, ...]] = ("detection",)
+    tasks: ClassVar[tuple[TaskName, ...]] = ("detection", "instance-segmentation")
 
     path: Path
     """The JSON file."""
@@ -58,14 +63,16 @@ class CocoResults(Record):
 
     def read(self, split: DatasetSplit, classes: ClassMap, task: TaskName) -> dict[int, Prediction]:
         """Return the predictions of each image; raise PredictionError naming the item."""
-        del task
         images = tables.image_ids(split) if self.images == "id" else tables.image_stems(split)
         known = (
             tables.category_indices(classes, self.first_index)
             if self._by_index
             else tables.category_ids(split)
         )
-        return tables.by_image(_table(self.path), images, known, split)
+        items, masks = _items(self.path), task == "instance-segmentation"
+        table = _table(self.path, items, boxes=not masks)
+        found = tables.placed(table, images, known, split)
+        return _instances(items, table, found, split) if masks else tables.detections(table, found)
 
 
 class Ultralytics(CocoResults):
@@ -81,23 +88,47 @@ class Ultralytics(CocoResults):
     """The number of the class list's first entry, where categories are places."""
 
 
-def _table(path: Path) -> Table:
-    items = _items(path)
+def _table(path: Path, items: list[Any], *, boxes: bool) -> Table:
+    """Return the columns of *items*; boxes may be absent where masks count, and are zeros then."""
 
     def where(row: int) -> str:
         return f"{path}: result {row}"
 
-    columns = {key: _column(items, key, where) for key in _KEYS}
+    columns = {key: _column(items, key, where) for key in ("image_id", "category_id", "score")}
+    given = _column(items, "bbox", where) if boxes else [[0.0] * 4] * len(items)
     return Table(
         columns["image_id"],
         columns["category_id"],
-        tables.numbers(columns["bbox"], where, "bbox", 4),
+        tables.numbers(given, where, "bbox", 4),
         tables.numbers(columns["score"], where, "score", 1)[:, 0],
         where,
     )
 
 
-_KEYS = ("image_id", "category_id", "bbox", "score")
+def _instances(
+    items: list[Any], table: Table, found: Placed, split: DatasetSplit
+) -> dict[int, Prediction]:
+    """Return the masks of each image; boxes are those around the masks, whatever the file says."""
+    coded = _column(items, "segmentation", table.where)
+    made: dict[int, Prediction] = {}
+    for image in split.images:
+        rows = found.rows[image.id]
+        runs = [_runs(coded[row], image, table.where(row)) for row in rows.tolist()]
+        one = instances(table.boxes[rows], table.scores[rows], found.labels[rows], runs)
+        made[image.id] = replace(one, boxes=mask_boxes(one, image.height, image.width))
+    return made
+
+
+def _runs(segmentation: Any, image: Image, where: str) -> NDArray[np.uint32]:
+    if not isinstance(segmentation, dict):
+        raise PredictionError(
+            f"{where}: 'segmentation' is not a run-length encoding",
+            hint="results hold {size, counts}, as pycocotools.mask.encode gives it",
+        )
+    try:
+        return rle_runs(segmentation, image.height, image.width)
+    except PredictionError as error:
+        raise PredictionError(f"{where}: {error.message}", hint=error.hint) from None
 
 
 def _column(items: list[Any], key: str, where: Any) -> list[Any]:

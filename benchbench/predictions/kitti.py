@@ -56,7 +56,8 @@ class Kitti(Record):
         names = [row[2].casefold() for row in rows]
         table = Table([row[1] for row in rows], names, corners, scores, where)
         known = tables.category_names(split)
-        return tables.by_image(table, tables.image_stems(split), known, split)
+        found = tables.placed(table, tables.image_stems(split), known, split)
+        return tables.detections(table, found)
 
     def _files(self) -> list[Path]:
         try:

@@ -30,10 +30,20 @@ class Table:
     """Names the item of a row, for messages."""
 
 
-def by_image(
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A table's rows by image, best score first, and their category ids."""
+
+    rows: Mapping[int, NDArray[np.int64]]
+    """Dataset's image id → rows; empty for images without any."""
+    labels: NDArray[np.int64]
+    """(N,): category ids of the dataset, by row."""
+
+
+def placed(
     table: Table, images: Mapping[Key, int], categories: Mapping[Key, int], split: DatasetSplit
-) -> dict[int, Prediction]:
-    """Return the detections of each image of *split*, best score first; none where it has none.
+) -> Placed:
+    """Return which rows belong to each image of *split*.
 
     *images* and *categories* go from the file's names to the dataset's ids. Raises PredictionError
     naming the item for names that are not among them and for numbers that are not finite.
@@ -50,13 +60,17 @@ def by_image(
             )
     order = np.lexsort((-table.scores, owners))
     ids = np.array([image.id for image in split.images], np.int64)
-    starts = np.searchsorted(owners[order], ids, side="left")
-    ends = np.searchsorted(owners[order], ids, side="right")
+    starts = np.searchsorted(owners[order], ids, side="left").tolist()
+    ends = np.searchsorted(owners[order], ids, side="right").tolist()
+    spans = zip(ids.tolist(), starts, ends, strict=True)
+    return Placed({image: order[a:b] for image, a, b in spans}, labels)
+
+
+def detections(table: Table, found: Placed) -> dict[int, Prediction]:
+    """Return the boxes of each image."""
     return {
-        image: Detections(table.boxes[rows], table.scores[rows], labels[rows])
-        for image, rows in zip(
-            ids.tolist(), (order[a:b] for a, b in zip(starts, ends, strict=True)), strict=True
-        )
+        image: Detections(table.boxes[rows], table.scores[rows], found.labels[rows])
+        for image, rows in found.rows.items()
     }
 
 

@@ -134,3 +134,13 @@ def test_the_numbers_published_for_a_real_file_come_out(data_dir: Path, tmp_path
     names = ("map", "map_50", "map_75", "map_small", "map_medium", "map_large")
     for name, want in zip(names, REFERENCE, strict=True):
         assert cell.metrics[name] == pytest.approx(want, abs=1e-6), name
+
+
+def test_given_masks_reach_the_value_of_the_coco_api(data_dir: Path, tmp_path: Path) -> None:
+    folder = data_dir / "cocoapi_fake"
+    results = folder / "instances_val2014_fakesegm100_results.json"
+    data = suite(folder, "instances_val2014_100.json", results, task="instance-segmentation")
+    path = tiny.write_suite(tmp_path / "suite.yaml", data)
+    (cell,) = run(path, tmp_path).view.cells
+    assert cell.metrics["map"] == pytest.approx(0.31955, abs=1e-5)
+    assert cell.intervals["map"].se > 0

@@ -163,3 +163,32 @@ def test_the_numbers_of_a_real_file_come_through(data_dir):
     assert sum(len(one.scores) for one in found.values()) == len(items) == 734
     best = max((item for item in items if item["image_id"] == ids[0]), key=lambda i: i["score"])
     np.testing.assert_array_equal(found[ids[0]].boxes[0], best["bbox"])
+
+
+MASK = {"size": [80, 100], "counts": [100, 30, 7870]}
+MASKED = {"image_id": 11, "category_id": 3, "score": 0.5, "segmentation": MASK}
+
+
+def test_masks_are_read_with_the_boxes_around_them(tmp_path):
+    path = written(tmp_path, [MASKED, {**MASKED, "score": 0.9, "bbox": [0, 0, 99, 79]}])
+    found = CocoResults(path=path).read(SPLIT, CLASSES, "instance-segmentation")
+    assert found[11].scores.tolist() == [0.9, 0.5]
+    assert found[11].lengths.tolist() == [3, 3]
+    # 100 zeros down columns of 80: the mask begins at row 20 of the second column.
+    assert found[11].boxes.tolist() == [[1, 20, 1, 30]] * 2
+    assert found[13].boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("mask", "told"),
+    [
+        (None, "result 1: 'segmentation' is not a run-length encoding"),
+        ([[1, 2, 3, 4, 5, 6]], "result 1: 'segmentation' is not a run-length encoding"),
+        ({**MASK, "size": [100, 80]}, r"result 1: the size of the RLE is \[100, 80\]"),
+        ({**MASK, "counts": [100, 30]}, "result 1: the run lengths cover 130 pixels"),
+    ],
+)
+def test_a_wrong_mask_is_named_with_its_place(mask, told, tmp_path):
+    path = written(tmp_path, [MASKED, {**MASKED, "segmentation": mask}])
+    with pytest.raises(PredictionError, match=told):
+        CocoResults(path=path).read(SPLIT, CLASSES, "instance-segmentation")
