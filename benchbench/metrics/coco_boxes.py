@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,13 +10,21 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from benchbench.metrics import coco_tally
+from benchbench.metrics.coco_numbers import (
+    Evaluation,
+    class_names,
+    class_reason,
+    curves,
+    numbers,
+    per_class,
+    reasons,
+)
 from benchbench.metrics.detection_diagnostics import Diagnostics, conventions, diagnose
 from benchbench.metrics.detection_matches import match
 from benchbench.metrics.detection_table import Detected, Truth, detected_columns, truth_columns
-from benchbench.metrics.pairing import pair, unique_names
+from benchbench.metrics.pairing import pair
 from benchbench.types import (
     ClassMap,
-    Curve,
     DatasetSplit,
     Detections,
     Prediction,
@@ -25,14 +33,6 @@ from benchbench.types import (
     Tally,
     TaskName,
 )
-
-_AREAS = ("all", "small", "medium", "large")
-_WHY = {
-    "all": "no ground-truth object but crowds",
-    "small": "no ground-truth object with an area up to 32² pixels",
-    "medium": "no ground-truth object with an area of 32² to 96² pixels",
-    "large": "no ground-truth object with an area from 96² pixels",
-}
 
 
 class CocoBoxes(Record):
@@ -70,18 +70,19 @@ class CocoBoxes(Record):
         """
         import hotcoco
 
-        names, known = _names(truth), truth_columns(truth)
+        known = truth_columns(truth)
         more, counts, table = self._own(truth, predictions, classes, known)
         coco = _ground_truth(truth, known)
         found = coco.load_res(table)
         del table  # 0.3 GB at 5 million detections, while the evaluator needs most
-        precision, recall = _evaluate(coco, found, self.max_detections)
-        numbers = _numbers(precision, recall, self.max_detections)
+        arrays, limits = _evaluate(coco, found, self.max_detections), self.max_detections
+        values = numbers(arrays, limits)
+        why = reasons(values, limits) | class_reason(arrays)
         return Scores(
-            metrics={name: value for name, (value, _) in numbers.items()} | more.metrics,
-            per_class=_per_class(names, precision) | more.per_class,
-            reasons=_joined(_reasons(numbers, precision), more.reasons),
-            curves=_curves(precision) | more.curves,
+            metrics=values | more.metrics,
+            per_class=per_class(truth, arrays) | more.per_class,
+            reasons=_joined(why, more.reasons),
+            curves=curves(arrays) | more.curves,
             matrices=more.matrices,
             primary="map",
             evaluator=f"hotcoco {hotcoco.__version__}",
@@ -103,7 +104,7 @@ class CocoBoxes(Record):
         place = np.argsort(ids)
         return coco_tally.tally(
             ids,
-            _names(truth),
+            class_names(truth),
             coco_tally.Truth(
                 place[known.image], known.category, known.boxes, known.area, known.crowd
             ),
@@ -135,17 +136,16 @@ class CocoBoxes(Record):
         more = Diagnostics({}, {}, {})
         if self.diagnostics:
             matches = match(detected, known, self.max_detections[-1])
-            more = diagnose(matches, _names(truth), self.calibration_bins, self.confusion_classes)
+            more = diagnose(
+                matches, class_names(truth), self.calibration_bins, self.confusion_classes
+            )
         return more, _counts(truth, detected, classes), _table(detected)
 
     def _conventions(self) -> dict[str, str]:
         return conventions(self.calibration_bins) if self.diagnostics else {}
 
 
-def _evaluate(
-    known: Any, found: Any, limits: tuple[int, int, int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return precision (IoU, recall, class, area, limit) and recall (IoU, class, area, limit)."""
+def _evaluate(known: Any, found: Any, limits: tuple[int, int, int]) -> Evaluation:
     from hotcoco import COCOeval
 
     evaluator = COCOeval(known, found, "bbox")
@@ -182,74 +182,9 @@ def _ground_truth(split: DatasetSplit, truth: Truth) -> Any:
     )
 
 
-_Number = tuple[float | None, str]
-
-
-def _mean(values: NDArray[np.float64]) -> float | None:
-    """Return the mean of what is defined (the reference marks the rest with -1), or None."""
-    defined = values[values > -1]
-    return float(np.mean(defined)) if defined.size else None
-
-
-def _numbers(
-    precision: NDArray[np.float64], recall: NDArray[np.float64], limits: tuple[int, int, int]
-) -> dict[str, _Number]:
-    """Return metric name → value and area range, as pycocotools' ``summarize`` forms them."""
-    numbers: dict[str, _Number] = {
-        "map": (_mean(precision[:, :, :, 0, -1]), "all"),
-        "map_50": (_mean(precision[0:1, :, :, 0, -1]), "all"),
-        "map_75": (_mean(precision[5:6, :, :, 0, -1]), "all"),
-    }
-    for index, area in enumerate(_AREAS[1:], 1):
-        numbers[f"map_{area}"] = (_mean(precision[:, :, :, index, -1]), area)
-    for index, limit in enumerate(limits):
-        numbers[f"mar_{limit}"] = (_mean(recall[:, :, 0, index]), "all")
-    for index, area in enumerate(_AREAS[1:], 1):
-        numbers[f"mar_{area}"] = (_mean(recall[:, :, index, -1]), area)
-    return numbers
-
-
-def _names(split: DatasetSplit) -> list[str]:
-    """Return names of the categories by ascending id, each of them once."""
-    order = sorted(split.categories, key=lambda category: category.id)
-    return unique_names([one.name for one in order], [f"id {one.id}" for one in order])
-
-
-def _per_class(
-    names: Sequence[str], precision: NDArray[np.float64]
-) -> dict[str, dict[str, float | None]]:
-    slices = {"map": precision[:, :, :, 0, -1], "map_50": precision[0:1, :, :, 0, -1]}
-    return {
-        metric: {name: _mean(values[:, :, k]) for k, name in enumerate(names)}
-        for metric, values in slices.items()
-    }
-
-
-def _curves(precision: NDArray[np.float64]) -> dict[str, Curve]:
-    """Return precision over recall, mean over the classes that have objects."""
-    found = {}
-    for name, iou in (("precision_recall_50", 0), ("precision_recall_75", 5)):
-        defined = precision[iou, :, precision[iou, 0, :, 0, -1] > -1, 0, -1]
-        if len(defined):
-            found[name] = Curve(
-                x_name="recall",
-                y_name="precision",
-                x=tuple(np.linspace(0, 1, 101).tolist()),
-                y=tuple(defined.mean(axis=0).tolist()),
-            )
-    return found
-
-
-def _reasons(numbers: Mapping[str, _Number], precision: NDArray[np.float64]) -> dict[str, str]:
-    reasons = {name: _WHY[area] for name, (value, area) in numbers.items() if value is None}
-    if (precision[:, :, :, 0, -1] == -1).all(axis=(0, 1)).any():
-        reasons["per_class"] = "the class has no ground-truth object but crowds"
-    return reasons
-
-
-def _joined(reasons: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
-    both = [found["per_class"] for found in (reasons, more) if "per_class" in found]
-    return {**reasons, **more, **({"per_class": "; ".join(both)} if both else {})}
+def _joined(first: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    both = [found["per_class"] for found in (first, more) if "per_class" in found]
+    return {**first, **more, **({"per_class": "; ".join(both)} if both else {})}
 
 
 def _convention(limits: tuple[int, int, int]) -> dict[str, str]:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from pydantic import field_validator
 
 from benchbench.metrics import coco_tally, masks_boundary, masks_tally
-from benchbench.metrics.masks_columns import Columns, Ids, columns, truth_rles
-from benchbench.metrics.masks_numbers import (
+from benchbench.metrics.coco_numbers import (
     Evaluation,
     Limits,
     class_reason,
@@ -21,6 +20,7 @@ from benchbench.metrics.masks_numbers import (
     per_class,
     reasons,
 )
+from benchbench.metrics.masks_columns import Columns, Ids, columns, truth_rles
 from benchbench.metrics.pairing import pair
 from benchbench.types import (
     ClassMap,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchbench.metrics.coco_numbers import Evaluation, Limits
 from benchbench.metrics.masks_columns import Columns, Ids
-from benchbench.metrics.masks_numbers import Evaluation, Limits
 from benchbench.types import DatasetSplit
 
 PACKAGE = "vernier"

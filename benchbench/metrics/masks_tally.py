@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchbench.metrics import coco_tally
+from benchbench.metrics.coco_numbers import Limits, class_names
 from benchbench.metrics.masks_columns import Columns, Ids
-from benchbench.metrics.masks_numbers import Limits, class_names
 from benchbench.types import DatasetSplit, Tally
 
 if TYPE_CHECKING:
