@@ -13,12 +13,12 @@ import numpy as np
 
 from benchbench import __version__, plugins
 from benchbench.columns import save_arrays, unpack_tally
-from benchbench.errors import StoreError
+from benchbench.errors import BenchbenchError, StoreError
 from benchbench.files import make_folder, write_atomic
 from benchbench.protocols import Resampled
 from benchbench.stats.comparing import compare, compare_classes, family
 from benchbench.stats.power import Power, Question, power_of_pair
-from benchbench.stats.resampling import Draws, Sample, interval, resample
+from benchbench.stats.resampling import LEVEL, Draws, Sample, interval, resample
 from benchbench.store import Run
 from benchbench.types import Record, Result, digest
 from benchbench.view import CellView, Comparison, Interval
@@ -106,15 +106,13 @@ def with_confidence(
     """Return *cells* with intervals, and comparisons with fp32 corrected over all of a dataset."""
     cells = tuple(cells)
     scored = [cell for cell in cells if cell.status == "measured" and cell.primary]
-    found = {
-        cell.id: made for cell in scored if (made := resamples(run, results[cell.id])) is not None
-    }
+    tried = {cell.id: _tried(run, results[cell.id]) for cell in scored}
+    found = {name: made for name, made in tried.items() if isinstance(made, Resamples)}
     pairs = [(base, cell) for cell in scored if (base := _base(cell, scored))]
     against = _compared(found, pairs)
     updates = {
-        cell.id: {"intervals": _intervals(found[cell.id]), **against.get(cell.id, {})}
+        cell.id: {"intervals": _intervals(cell, tried[cell.id]), **against.get(cell.id, {})}
         for cell in scored
-        if cell.id in found
     }
     return tuple(cell.model_copy(update=updates.get(cell.id, {})) for cell in cells)
 
@@ -146,8 +144,33 @@ def powers(
     return found
 
 
-def _intervals(made: Resamples) -> dict[str, Interval]:
-    return {name: interval(sample, made.draws) for name, sample in made.metrics.items()}
+def _tried(run: Run, result: Result) -> Resamples | str | None:
+    """Return the resampled metrics, None where there are none, or why they cannot be formed."""
+    try:
+        return resamples(run, result)
+    except StoreError:
+        raise
+    except BenchbenchError as error:
+        return error.message
+    except Exception as error:  # noqa: BLE001 - a plug-in's fault costs its intervals, no report
+        return f"{type(error).__name__}: {str(error)[:200]}"
+
+
+def _intervals(cell: CellView, made: Resamples | str | None) -> dict[str, Interval]:
+    if isinstance(made, Resamples):
+        return {name: interval(sample, made.draws) for name, sample in made.metrics.items()}
+    if made is None or cell.primary is None:
+        return {}
+    reason = f"the metric could not be formed over other images: {made}"
+    absent = Interval(
+        value=cell.metrics.get(cell.primary),
+        level=LEVEL,
+        images=cell.counts.get("images", 0),
+        replicates=REPLICATES,
+        seed=SEED,
+        reason=reason,
+    )
+    return {cell.primary: absent}
 
 
 def _base(cell: CellView, others: Iterable[CellView]) -> CellView | None:

@@ -10,7 +10,7 @@ from typing import Any
 from benchbench import plugins
 from benchbench.columns import pack_tally, unpack_predictions
 from benchbench.contents import HashCache, contents, limited
-from benchbench.errors import BenchbenchError, DatasetError
+from benchbench.errors import DatasetError
 from benchbench.protocols import Resampled
 from benchbench.store import Run
 from benchbench.types import Cell, DatasetSplit, Prediction, Result, Scores
@@ -47,10 +47,11 @@ class Scorer:
         """Keep the tallies that the run's scored cells lack.
 
         Where that fails the cell has its scores and no intervals; ``benchbench score`` tells why.
+        A fault of a plug-in must not cost the report of what was measured.
         """
         for result in self._run.results():
             if result.scores and "predictions" in result.arrays and "tally" not in result.arrays:
-                with contextlib.suppress(BenchbenchError):
+                with contextlib.suppress(Exception):
                     self._run.put(self.tallied(result))
 
     def _predictions(self, result: Result) -> dict[int, Prediction]:

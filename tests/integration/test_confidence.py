@@ -115,3 +115,17 @@ def test_the_command_counts_the_images(found, tmp_path):
     done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "0.5 points need" in done.stdout
     assert "same on every draw" in done.stdout
+
+
+def test_a_metric_that_is_gone_costs_the_intervals_and_says_so(found):
+    store, _, outcome = found
+    run = Store(store).run(outcome.run)
+    for result in list(run.results()):
+        spec = {**result.cell.spec, "metric": {"kind": "gone"}}
+        cell = result.cell.model_copy(update={"spec": spec})
+        run.put(result.model_copy(update={"cell": cell}))
+    for cell in api.show(outcome.run, store=store).cells:
+        interval = cell.intervals["top1"]
+        assert interval.value == cell.metrics["top1"]
+        assert (interval.se, interval.low) == (None, None)
+        assert "no metric named 'gone'" in interval.reason
