@@ -20,6 +20,7 @@ from benchbench.reports.grouping import (
 )
 from benchbench.reports.wording import (
     STATUS,
+    against,
     chip,
     fraction,
     interval,
@@ -126,6 +127,8 @@ def rung_sentence(rung: Rung) -> Sentence:
         effect = f"leaves {name} within 0.0005"
     else:
         effect = f"{'loses' if change < 0 else 'gains'} {abs(change):.3f} {name}"
+    if rung.baseline and cell.comparison and cell.comparison.a == rung.baseline.id:
+        effect += f" ({against(cell)})"
     told = short(cell.model) + (f"; {interval(cell.speedup)}" if cell.speedup else "")
     return Sentence(
         f"{cell.precision} in {short(cell.runtime, 40)}",

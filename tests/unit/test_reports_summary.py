@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchbench.reports.summary import counts, summary
+from benchbench.view import Comparison
 from tests.report_fixture import CRASH, broken, cells, measured, run, varied
 
 
@@ -62,6 +65,27 @@ def test_a_change_below_the_last_decimal_is_not_called_a_gain_or_loss() -> None:
     cell = measured(1, "m", "r", "int8", ap=0.4003, p50=2.0)
     told = next(s for s in summary(run((base, cell))) if s.lead == "int8 in r")
     assert told.text.startswith("leaves mAP within 0.0005")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "verdict", "told"),
+    [
+        ((-0.015, 0.001), "inconclusive", "95 % −0.015 to +0.001: no difference shown"),
+        ((-0.015, -0.003), "worse", "95 % −0.015 to −0.003: worse"),
+    ],
+)
+def test_a_loss_stands_with_its_interval_and_what_it_shows(bounds, verdict, told) -> None:
+    base = measured(0, "m", "r", "fp32", ap=0.4, p50=4.0)
+    cell = measured(1, "m", "r", "int8", ap=0.393, p50=2.0)
+    low, high = bounds
+    comparison = Comparison(
+        a=base.id, b=cell.id, metric="AP", difference=-0.007, se=0.004, low=low, high=high,
+        level=0.95, method="normal", p=0.08, p_adjusted=0.08, verdict=verdict, images=200,
+        replicates=1000,
+    )  # fmt: skip
+    cell = cell.model_copy(update={"comparison": comparison})
+    sentence = next(s for s in summary(run((base, cell))) if s.lead == "int8 in r")
+    assert sentence.text.startswith(f"loses 0.007 mAP ({told}) and is 2.00 × as fast")
 
 
 def test_two_datasets_get_a_sentence_each_and_never_more_than_five_in_all() -> None:
