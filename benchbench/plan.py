@@ -262,7 +262,7 @@ class _Planner:
         spec = self._spec(at, data, metric, calibrated=calibrated)
         missing, versions = self._installed(at, route, metric)
         chain = self._chain(at, route, source, data, spec, versions)
-        reference = self._reference(at, route, source, data, versions)
+        reference, provides = self._reference(at, route, source, data, versions)
         identity = self._identity(at, spec, source, data, chain, versions)
         identity["reference"] = reference.key if reference else None
         cell = Cell(
@@ -279,6 +279,7 @@ class _Planner:
             start=route.start,
             chain=chain,
             reference=reference,
+            provides=provides,
             protocol=self._protocol(at, metric, source, data),
             versions=versions["cell"],
         )
@@ -654,17 +655,18 @@ class _Planner:
         source: dict[str, Any],
         data: _Data,
         versions: dict[str, Any],
-    ) -> Reference | None:
-        """Return the fp32 outputs to compare with: the source's own, run in its own runtime."""
+    ) -> tuple[Reference | None, Reference | None]:
+        """Return the fp32 outputs to compare with: the source's own, run in its own runtime.
+
+        Of the cell that is the source itself None, and the reference that its run gives.
+        """
         key = ("reference", at.model.name, at.dataset.name)
         if key not in self._memo:
             self._memo[key] = self._find_reference(source["variants"])
         found = self._memo[key]
         if found is None or not self.loaded.suite.measure.parity:
-            return None
+            return None, None
         start, runtime, installed = found
-        if at.runtime.kind == runtime["kind"] and at.precision == "fp32" and route.end == start:
-            return None  # it is the source itself
         parts = [
             source["fingerprint"],
             str(start),
@@ -678,7 +680,11 @@ class _Planner:
             PARITY_IMAGES,
         ]
         images = min(PARITY_IMAGES, len(data.split.images))
-        return Reference(key=digest(parts), start=start, runtime=runtime, images=images)
+        made = Reference(key=digest(parts), start=start, runtime=runtime, images=images)
+        if at.runtime.kind != runtime["kind"] or at.precision != "fp32" or route.end != start:
+            return made, None
+        same = at.device == REFERENCE_DEVICE and self._dump("runtimes", at.runtime) == runtime
+        return None, made if same else None
 
     def _find_reference(
         self, offered: Sequence[Variant]

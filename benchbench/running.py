@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from benchbench.locks import Lock, device_lock, locked
 from benchbench.protocols import Executor
 from benchbench.store import PlannedCell, Run, Store, utc_now
 from benchbench.types import Cell, Event, Failure, Job, JobKind, Outcome, Result, Status, digest
-from benchbench.worker.results import read_build, read_measured
+from benchbench.worker.results import REFERENCE_FILE, read_build, read_measured
 
 Kept = TypeVar("Kept")
 
@@ -238,6 +239,7 @@ class Runner:
     def _measure(self, cell: Cell, artifacts: dict[str, Path]) -> Result | Failure:
         def keep(folder: Path, outcome: Outcome) -> Result:
             measured = read_measured(folder)
+            self._keep_reference(cell, folder / "artifact" / REFERENCE_FILE)
             arrays = {name: self.run.put_array(folder / f"{name}.npz") for name in measured.arrays}
             taken = {n: getattr(measured, n) for n in type(measured).model_fields if n != "arrays"}
             return Result(
@@ -249,6 +251,17 @@ class Runner:
             )
 
         return self._work(cell, _Made("measure", "", "measure"), keep, artifacts)
+
+    def _keep_reference(self, cell: Cell, outputs: Path) -> None:
+        """Keep what the cell's run gives others to compare with; without it they make it."""
+        given = cell.provides
+        if given is None or not outputs.is_file():
+            return
+        facts = {"kind": "reference", "images": given.images}
+        with contextlib.suppress(StoreError), locked(self.cache / "locks" / f"{given.key}.lock"):
+            cache = ArtifactCache(self.cache)
+            if cache.find(given.key) is None:
+                cache.commit(given.key, outputs.parent, outputs, facts)
 
     def _work(
         self,

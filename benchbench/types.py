@@ -499,6 +499,8 @@ class Cell(Record):
     another tool made."""
     chain: tuple[Step, ...] = ()
     reference: Reference | None = None
+    provides: Reference | None = None
+    """The reference that this cell's own run gives, where it is the source itself."""
     protocol: dict[str, Any] = {}
     versions: dict[str, str] = {}
 

@@ -37,8 +37,7 @@ from benchbench.worker.inputs import (
     prepare,
     request_of,
 )
-
-_FILE = "outputs.npz"
+from benchbench.worker.results import REFERENCE_FILE
 
 
 def build_reference(job: Job, reporter: Any) -> None:
@@ -62,15 +61,25 @@ def build_outputs(job: Job, reporter: Any) -> None:
     _keep(job, runtime.open(model, request_of(job)), job.images)
 
 
+def keep_own(job: Job, session: Session, split: DatasetSplit) -> None:
+    """Leave what :func:`build_reference` would leave, where the cell is the source itself."""
+    if job.cell.provides:
+        _write(job, session, split, job.cell.provides.images)
+
+
+def _write(job: Job, session: Session, split: DatasetSplit, images: int) -> None:
+    fed = batches(job.cell, split, session, images)
+    outputs = [accuracy.infer(session, feed) for feed, _ in fed]
+    folder = make_folder(job.folder / "artifact")
+    (folder / REFERENCE_FILE).write_bytes(_packed(outputs))
+
+
 def _keep(job: Job, opened: AbstractContextManager[Session], images: int) -> None:
     split = evaluation_split(job.cell, job.cache)
     with opened as session:
-        fed = batches(job.cell, split, session, images)
-        outputs = [accuracy.infer(session, feed) for feed, _ in fed]
-    folder = make_folder(job.folder / "artifact")
-    (folder / _FILE).write_bytes(_packed(outputs))
+        _write(job, session, split, images)
     facts = {"kind": job.kind, "images": images}
-    write_json(job.folder / "result.json", {"main": _FILE, "facts": facts})
+    write_json(job.folder / "result.json", {"main": REFERENCE_FILE, "facts": facts})
 
 
 def batches(

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from benchbench.types import ArtifactInfo, Caveat, Parity, Placement, Record, Scores
 
+REFERENCE_FILE = "outputs.npz"
+"""Raw outputs that artifacts are compared with, in the job's folder ``artifact``."""
+
 
 class Measured(Record):
     """``result.json`` of a measuring job; the parent makes a Result of it."""

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from benchbench import api
 from benchbench.cli import cli
+from benchbench.types import Cell, Event
 from benchbench.view import CellView, RunView
 from tests import tiny
 
@@ -113,6 +114,31 @@ def test_an_artifact_is_compared_with_its_source_run_once(tmp_path, folder) -> N
         if (path / "outputs.npz").is_file()
     ]
     assert len(made) == 1
+
+
+class Stages(api.Quiet):
+    """Remembers what workers said that they do."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def event(self, cell: Cell, event: Event) -> None:
+        del cell
+        self.seen.append(event.stage)
+
+
+@pytest.mark.parametrize(("order", "apart"), [(["fp32", "int8"], False), (["int8", "fp32"], True)])
+def test_the_source_is_run_apart_only_where_no_cell_has_run_it_before(
+    order, apart, tmp_path, folder
+) -> None:
+    suite = written(tmp_path, folder, {"kind": "bbtest-faulty", "precisions": order})
+    watcher = Stages()
+    found = api.run(str(suite), store=tmp_path / "store", cache=tmp_path / "cache", watcher=watcher)
+    assert ("reference" in watcher.seen) == apart
+    cells = {cell.precision: cell for cell in found.view.cells}
+    assert cells["fp32"].parity is None
+    assert cells["int8"].parity is not None
+    assert cells["int8"].parity.outputs[0].max_abs == 0
 
 
 def test_the_source_itself_and_a_suite_without_parity_are_compared_with_nothing(
