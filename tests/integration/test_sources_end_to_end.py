@@ -35,7 +35,9 @@ def measured(tmp_path: Path, source: dict[str, Any], batches: list[int]) -> list
 
 
 def same_predictions(cells: list[Any]) -> bool:
-    return len({tuple(sorted(cell.metrics.items())) for cell in cells}) == 1
+    """Return whether all cells score the same; calibration sees the last bits of a probability."""
+    first = cells[0].metrics
+    return all(cell.metrics == pytest.approx(first, abs=1e-5, nan_ok=True) for cell in cells[1:])
 
 
 def test_a_torchvision_model_by_name_runs_at_two_batch_sizes(tmp_path: Path) -> None:
