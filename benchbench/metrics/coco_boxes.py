@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from benchbench.metrics import coco_tally
+from benchbench.metrics.coco_limits import CocoLimits
 from benchbench.metrics.coco_numbers import (
     Evaluation,
     class_names,
@@ -28,29 +29,16 @@ from benchbench.types import (
     DatasetSplit,
     Detections,
     Prediction,
-    Record,
     Scores,
     Tally,
     TaskName,
 )
 
 
-class CocoBoxes(Record):
+class CocoBoxes(CocoLimits):
     """The 12 COCO numbers for boxes, by hotcoco, equal to pycocotools."""
 
-    packages: ClassVar[tuple[tuple[str, ...], ...]] = (("hotcoco",),)
-    extra: ClassVar[str] = ""
     task: ClassVar[TaskName] = "detection"
-
-    max_detections: tuple[int, int, int] = (1, 10, 100)
-    """Best detections of an image and class that count; AP uses the last, AR each."""
-
-    @field_validator("max_detections")
-    @classmethod
-    def _ascending(cls, limits: tuple[int, int, int]) -> tuple[int, int, int]:
-        if not 0 < limits[0] < limits[1] < limits[2]:
-            raise ValueError(f"must be positive and ascending, not {list(limits)}")
-        return limits
 
     diagnostics: bool = True
     """Give F1, confusions, kinds of errors and calibration beside the 12 numbers."""
@@ -111,18 +99,6 @@ class CocoBoxes(Record):
             coco_tally.Found(place[found.image], found.category, found.boxes, found.scores),
             max_detections=self.max_detections,
         )
-
-    def estimates(
-        self, tally: Tally, weights: NDArray[np.int64]
-    ) -> Mapping[str, NDArray[np.float64]]:
-        """Return (B,) values of the 12 numbers; see :class:`benchbench.protocols.Resampled`."""
-        return coco_tally.estimates(tally, weights)
-
-    def class_estimates(
-        self, tally: Tally, weights: NDArray[np.int64]
-    ) -> Mapping[str, NDArray[np.float64]]:
-        """Return (B, K) values of ``map`` and ``map_50``, NaN where a class has no object."""
-        return coco_tally.class_estimates(tally, weights)
 
     def _own(
         self,

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import field_validator
 
-from benchbench.metrics import coco_tally, masks_boundary, masks_tally
+from benchbench.metrics import masks_boundary, masks_tally
+from benchbench.metrics.coco_limits import CocoLimits
 from benchbench.metrics.coco_numbers import (
     Evaluation,
     Limits,
@@ -27,31 +26,19 @@ from benchbench.types import (
     DatasetSplit,
     Instances,
     Prediction,
-    Record,
     Scores,
     Tally,
     TaskName,
 )
 
 
-class CocoMasks(Record):
+class CocoMasks(CocoLimits):
     """The 12 COCO numbers for masks, by hotcoco, equal to pycocotools; boundary AP by vernier."""
 
-    packages: ClassVar[tuple[tuple[str, ...], ...]] = (("hotcoco",),)
-    extra: ClassVar[str] = ""
     task: ClassVar[TaskName] = "instance-segmentation"
 
-    max_detections: Limits = (1, 10, 100)
-    """Best objects of an image and class that count; AP uses the last, AR each."""
     boundary: bool = False
     """Score by boundary IoU too: the 12 numbers again, named ``boundary_…``; needs vernier."""
-
-    @field_validator("max_detections")
-    @classmethod
-    def _ascending(cls, limits: Limits) -> Limits:
-        if not 0 < limits[0] < limits[1] < limits[2]:
-            raise ValueError(f"must be positive and ascending, not {list(limits)}")
-        return limits
 
     def score(
         self, truth: DatasetSplit, predictions: Mapping[int, Prediction], classes: ClassMap
@@ -90,18 +77,6 @@ class CocoMasks(Record):
         ids = Ids.of(truth)
         found = columns(pair(truth, predictions, Instances), ids)
         return masks_tally.tally(truth, ids, found, truth_rles(truth), self.max_detections)
-
-    def estimates(
-        self, tally: Tally, weights: NDArray[np.int64]
-    ) -> Mapping[str, NDArray[np.float64]]:
-        """Return (B,) values of the 12 numbers; see :class:`benchbench.protocols.Resampled`."""
-        return coco_tally.estimates(tally, weights)
-
-    def class_estimates(
-        self, tally: Tally, weights: NDArray[np.int64]
-    ) -> Mapping[str, NDArray[np.float64]]:
-        """Return (B, K) values of ``map`` and ``map_50``."""
-        return coco_tally.class_estimates(tally, weights)
 
     def _with_boundary(
         self,
