@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from benchbench.metrics import coco_tally
+from benchbench.metrics.coco_columns import Found, Truth
 from benchbench.metrics.coco_limits import CocoLimits
 from benchbench.metrics.coco_numbers import (
     Evaluation,
@@ -22,7 +24,7 @@ from benchbench.metrics.coco_numbers import (
 )
 from benchbench.metrics.detection_diagnostics import Diagnostics, conventions, diagnose
 from benchbench.metrics.detection_matches import match
-from benchbench.metrics.detection_table import Detected, Truth, detected_columns, truth_columns
+from benchbench.metrics.detection_table import detected_columns, truth_columns
 from benchbench.metrics.pairing import pair
 from benchbench.types import (
     ClassMap,
@@ -93,10 +95,8 @@ class CocoBoxes(CocoLimits):
         return coco_tally.tally(
             ids,
             class_names(truth),
-            coco_tally.Truth(
-                place[known.image], known.category, known.boxes, known.area, known.crowd
-            ),
-            coco_tally.Found(place[found.image], found.category, found.boxes, found.scores),
+            replace(known, image=place[known.image]),
+            replace(found, image=place[found.image]),
             max_detections=self.max_detections,
         )
 
@@ -133,7 +133,7 @@ def _evaluate(known: Any, found: Any, limits: tuple[int, int, int]) -> Evaluatio
     return np.asarray(arrays["precision"]), np.asarray(arrays["recall"])
 
 
-def _table(detected: Detected) -> NDArray[np.float64]:
+def _table(detected: Found) -> NDArray[np.float64]:
     """Return (N, 7) detections: image, x, y, width, height, score, category; ids from 1."""
     table = np.empty((len(detected.scores), 7))
     table[:, 0], table[:, 6] = detected.image + 1, detected.category + 1
@@ -180,7 +180,7 @@ def _convention(limits: tuple[int, int, int]) -> dict[str, str]:
     }
 
 
-def _counts(split: DatasetSplit, detected: Detected, classes: ClassMap) -> dict[str, int]:
+def _counts(split: DatasetSplit, detected: Found, classes: ClassMap) -> dict[str, int]:
     flat = (detected.boxes[:, 2] <= 0) | (detected.boxes[:, 3] <= 0)
     unknown = {category.id for category in split.categories} - set(classes.category_ids)
     return {

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchbench.metrics.coco_columns import Found, Truth
 from benchbench.types import Tally
 
 if TYPE_CHECKING:
@@ -32,38 +33,6 @@ AREAS: Mapping[str, tuple[float, float]] = {
 _ALL = tuple(range(len(IOU_THRESHOLDS)))
 _AT_50, _AT_75 = (0,), (5,)
 Overlap = Callable[["Cells"], NDArray[np.float64]]
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """Ground truth in columns, in the order of the annotation file."""
-
-    image: NDArray[np.int64]
-    """(M,): position in the images."""
-    category: NDArray[np.int64]
-    """(M,): position in the classes."""
-    boxes: NDArray[np.float64]
-    """(M, 4): x, y, width, height in pixels."""
-    area: NDArray[np.float64]
-    """(M,): the annotation's area field, square pixels."""
-    crowd: NDArray[np.bool_]
-    """(M,)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Detections in columns, in the order in which they were given."""
-
-    image: NDArray[np.int64]
-    """(D,): position in the images."""
-    category: NDArray[np.int64]
-    """(D,): position in the classes."""
-    boxes: NDArray[np.float64]
-    """(D, 4): x, y, width, height in pixels."""
-    scores: NDArray[np.float64]
-    """(D,): finite."""
-    area: NDArray[np.float64] | None = None
-    """(D,): square pixels; None for the boxes' own."""
 
 
 def tally(

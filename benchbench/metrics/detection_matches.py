@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from benchbench.metrics.detection_table import Detected, Truth
+from benchbench.metrics.coco_columns import Found, Truth
 
 FOREGROUND_IOU = 0.5
 BACKGROUND_IOU = 0.1
@@ -46,7 +46,7 @@ class Pairs:
 class Matches:
     """The state of every detection and annotation at IoU 0.5, as COCO's evaluation leaves it."""
 
-    detected: Detected
+    detected: Found
     truth: Truth
     pairs: Pairs
     ranking: Ints
@@ -59,7 +59,7 @@ class Matches:
     """(K,) how many objects each category has."""
 
 
-def match(detected: Detected, truth: Truth, limit: int) -> Matches:
+def match(detected: Found, truth: Truth, limit: int) -> Matches:
     """Match each image and class by falling score, as pycocotools does at IoU 0.5, all areas.
 
     *limit*: best detections of an image and class that count.
@@ -121,7 +121,7 @@ def _ordinals(detection: Ints, group: Ints) -> Ints:
     return found
 
 
-def _ranked(detected: Detected, by_score: Ints, limit: int) -> Ints:
+def _ranked(detected: Found, by_score: Ints, limit: int) -> Ints:
     """Return the best *limit* rows of each image and category: by image, category, score."""
     by_class = by_score[stable_order(detected.category[by_score])]
     order = by_class[stable_order(detected.image[by_class])]
@@ -137,7 +137,7 @@ def stable_order(values: NDArray[np.integer]) -> Ints:
     return np.argsort(small, kind="stable")
 
 
-def _that_count(detected: Detected, counting: Ints, taken: Ints, ignored: Flags) -> Flags:
+def _that_count(detected: Found, counting: Ints, taken: Ints, ignored: Flags) -> Flags:
     """Return which detections are a true or false positive."""
     with np.errstate(over="ignore"):
         area = detected.boxes[counting, 2] * detected.boxes[counting, 3]
@@ -149,7 +149,7 @@ def _that_count(detected: Detected, counting: Ints, taken: Ints, ignored: Flags)
     return flags
 
 
-def _overlaps(detected: Detected, truth: Truth, ignored: Flags, rows: Ints) -> Pairs:
+def _overlaps(detected: Found, truth: Truth, ignored: Flags, rows: Ints) -> Pairs:
     """Return the pairs of *rows* (ascending): objects of any class, ignored ones of its own."""
     order = np.argsort(truth.image, kind="stable")
     starts = np.searchsorted(truth.image[order], np.arange(truth.images + 1))
@@ -177,7 +177,7 @@ class _Objects:
         self._crowd, self._ignored = truth.crowd[order], ignored[order]
         self._category = truth.category[order]
 
-    def near(self, detected: Detected, rows: Ints, counts: Ints) -> tuple[Ints, Ints, Floats]:
+    def near(self, detected: Found, rows: Ints, counts: Ints) -> tuple[Ints, Ints, Floats]:
         """Return detection, annotation and IoU of the pairs of *rows* that are near enough."""
         left, top, width, height = detected.boxes[rows].T
         one = np.repeat(np.arange(len(rows)), counts)

@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchbench.errors import DatasetError, PredictionError
+from benchbench.metrics.coco_columns import Found, Truth
 from benchbench.types import DatasetSplit, Detections, Image
 
 
-@dataclass(frozen=True, slots=True)
-class Detected:
-    """(N,) columns of all detections, by ascending image id, within an image as predicted."""
-
-    image: NDArray[np.int64]
-    """Position of the image's id among the split's, in ascending order."""
-    category: NDArray[np.int64]
-    """Position of the category's id among the split's, in ascending order."""
-    boxes: NDArray[np.float64]
-    """(N, 4): x, y, width, height in pixels."""
-    scores: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """(M,) columns of all annotations in file order; positions as in :class:`Detected`."""
-
-    image: NDArray[np.int64]
-    category: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    """(M, 4): x, y, width, height in pixels."""
-    area: NDArray[np.float64]
-    crowd: NDArray[np.bool_]
-    images: int
-    categories: int
-
-
 def truth_columns(split: DatasetSplit) -> Truth:
-    """Return the annotations of *split*.
+    """Return the annotations of *split*; positions are those of the ids in ascending order.
 
     Raises :class:`~benchbench.errors.DatasetError` naming the first annotation whose box is absent
     or whose box or area is not finite.
@@ -82,7 +55,7 @@ def _positions(ascending: NDArray[np.int64], ids: Sequence[int]) -> NDArray[np.i
     return np.searchsorted(ascending, np.array(ids, np.int64)).astype(np.int64)
 
 
-def detected_columns(split: DatasetSplit, pairs: Sequence[tuple[Image, Detections]]) -> Detected:
+def detected_columns(split: DatasetSplit, pairs: Sequence[tuple[Image, Detections]]) -> Found:
     """Return the predictions of *pairs*, which hold every image of *split* once.
 
     Raises :class:`~benchbench.errors.PredictionError` naming the image and the value where shapes
@@ -94,11 +67,11 @@ def detected_columns(split: DatasetSplit, pairs: Sequence[tuple[Image, Detection
         _check_shapes(image, found)
     if not pairs:
         none = np.zeros(0, np.int64)
-        return Detected(none, none, np.zeros((0, 4)), np.zeros(0))
+        return Found(none, none, np.zeros((0, 4)), np.zeros(0))
     return _checked(split, [found for _, found in pairs])
 
 
-def _checked(split: DatasetSplit, found: Sequence[Detections]) -> Detected:
+def _checked(split: DatasetSplit, found: Sequence[Detections]) -> Found:
     boxes = np.concatenate([one.boxes for one in found]).astype(np.float64, copy=False)
     scores = np.concatenate([one.scores for one in found]).astype(np.float64, copy=False)
     labels = np.concatenate([one.labels for one in found])
@@ -111,7 +84,7 @@ def _checked(split: DatasetSplit, found: Sequence[Detections]) -> Detected:
     beyond = int(labels.max(initial=0)) + 1
     fit: NDArray[np.bool_] = np.append(known, beyond)[column] == labels
     _refuse(owners, fit, labels, "label")
-    return Detected(rows, column, boxes, scores)
+    return Found(rows, column, boxes, scores)
 
 
 def _check_shapes(image: Image, found: Detections) -> None:

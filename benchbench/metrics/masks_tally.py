@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchbench.metrics import coco_tally
+from benchbench.metrics.coco_columns import Found, Truth
 from benchbench.metrics.coco_numbers import Limits, class_names
 from benchbench.metrics.masks_columns import Columns, Ids
 from benchbench.types import DatasetSplit, Tally
@@ -29,14 +30,16 @@ def tally(
     place = np.argsort(image_ids)
     annotations = split.annotations
     crowd = np.array([a.iscrowd for a in annotations], np.bool_)
-    known = coco_tally.Truth(
+    known = Truth(
         image=place[_numbers(ids.images, [a.image_id for a in annotations])],
         category=_numbers(ids.categories, [a.category_id for a in annotations]),
         boxes=np.zeros((len(annotations), 4)),
         area=np.array([a.area for a in annotations], np.float64),
         crowd=crowd,
+        images=len(split.images),
+        categories=len(split.categories),
     )
-    detected = coco_tally.Found(
+    detected = Found(
         image=place[found.images - 1],
         category=found.categories - 1,
         boxes=np.zeros((len(found.scores), 4)),

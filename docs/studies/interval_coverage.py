@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchbench.metrics import coco_tally
+from benchbench.metrics import coco_columns, coco_tally
 from benchbench.metrics.classification import ClassificationMetrics
 from benchbench.metrics.semantic import SemanticMetrics
 from benchbench.stats.resampling import Draws, Sample, difference, interval, resample
@@ -219,7 +219,7 @@ def _objects(random: Any, classes: int) -> tuple[Any, Any]:
     boxes = np.column_stack([slot % 4 * 160.0, slot // 4 * 160.0, side, side])
     easy = random.normal(0, 0.7, IMAGES)[image] + random.normal(0, 0.7, len(image))
     crowd = np.zeros(len(image), bool)
-    return coco_tally.Truth(image, category, boxes, side**2, crowd), easy
+    return coco_columns.Truth(image, category, boxes, side**2, crowd, IMAGES, classes), easy
 
 
 def _detections(random: Any, truth: Any, easy: Any, loss: float) -> Any:
@@ -236,7 +236,7 @@ def _detections(random: Any, truth: Any, easy: Any, loss: float) -> Any:
     where = own.integers(0, 16, (2, len(image)))
     side = own.choice([24.0, 60.0, 120.0], len(image))
     wrong = np.column_stack([where[0] % 4 * 160.0 + 9, where[0] // 4 * 160.0 + 9, side, side])
-    return coco_tally.Found(
+    return coco_columns.Found(
         np.concatenate([truth.image[found], image]),
         np.concatenate([truth.category[found], own.choice(20, len(image))]),
         np.concatenate([boxes[found], wrong]),

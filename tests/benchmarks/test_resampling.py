@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchbench.metrics import coco_tally
+from benchbench.metrics import coco_columns, coco_tally
 from benchbench.stats.comparing import compare
 from benchbench.stats.resampling import Draws, resample
 from benchbench.types import Tally
@@ -26,21 +26,23 @@ IMAGES, CLASSES, OBJECTS, DETECTIONS = 5_000, 80, 36_000, 500_000
 MOST_BYTES = 1.5e9
 
 
-def truth() -> coco_tally.Truth:
+def truth() -> coco_columns.Truth:
     random = np.random.default_rng(0)
     prior = (np.arange(CLASSES) + 5.0) ** -0.9
     side = np.exp(random.uniform(np.log(6), np.log(300), OBJECTS))
     boxes = np.column_stack([*random.uniform(0, 400, (2, OBJECTS)), side, side * 0.8])
-    return coco_tally.Truth(
+    return coco_columns.Truth(
         random.integers(0, IMAGES, OBJECTS),
         random.choice(CLASSES, OBJECTS, p=prior / prior.sum()),
         boxes,
         boxes[:, 2] * boxes[:, 3] * 0.7,
         random.random(OBJECTS) < 0.0125,
+        IMAGES,
+        CLASSES,
     )
 
 
-def detections(known: coco_tally.Truth, seed: int) -> coco_tally.Found:
+def detections(known: coco_columns.Truth, seed: int) -> coco_columns.Found:
     """Return a good box for four objects in five, two poor ones for each, and false ones."""
     random = np.random.default_rng(seed)
     good = np.flatnonzero(random.random(OBJECTS) < 0.8)
@@ -51,7 +53,7 @@ def detections(known: coco_tally.Truth, seed: int) -> coco_tally.Found:
     side = np.exp(random.uniform(np.log(5), np.log(350), false))
     wrong = np.column_stack([*random.uniform(0, 400, (2, false)), side, side])
     score = [random.beta(3, 2, len(good)), random.beta(1, 6, len(near) - len(good))]
-    return coco_tally.Found(
+    return coco_columns.Found(
         np.concatenate([known.image[near], random.integers(0, IMAGES, false)]),
         np.concatenate([known.category[near], random.choice(known.category, false)]),
         np.concatenate([boxes, wrong]),

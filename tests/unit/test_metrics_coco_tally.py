@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbench.metrics import coco_tally
+from benchbench.metrics import coco_columns, coco_tally
 from benchbench.types import Tally
 from tests.unit.test_metrics_coco_boxes import NAMES, Coco, Found, found_lists, reference, truths
 
@@ -32,14 +32,16 @@ def columns(data: Coco, found: Found) -> tuple[Any, tuple[str, ...], Any, Any]:
         }
 
     rows = data["annotations"]
-    truth = coco_tally.Truth(
+    truth = coco_columns.Truth(
         **common(rows),
         area=np.array([one["area"] for one in rows], np.float64),
         crowd=np.array([one["iscrowd"] for one in rows], np.bool_),
+        images=len(images),
+        categories=len(classes),
     )
     scores = np.array([one["score"] for one in found], np.float64)
     names = tuple(one["name"] for one in data["categories"])
-    return np.array(list(images)), names, truth, coco_tally.Found(**common(found), scores=scores)
+    return np.array(list(images)), names, truth, coco_columns.Found(**common(found), scores=scores)
 
 
 def tallied(data: Coco, found: Found, limits: tuple[int, int, int] = (1, 10, 100)) -> Tally:
