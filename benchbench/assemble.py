@@ -93,7 +93,7 @@ def _outcome(run: Run, result: Result) -> dict[str, Any]:
     if scores:
         names = (
             "metrics", "primary", "per_class", "reasons", "curves", "matrices", "evaluator",
-            "convention", "counts",
+            "convention", "counts", "lower_is_better",
         )  # fmt: skip
         found |= {name: getattr(scores, name) for name in names}
     if result.placement:

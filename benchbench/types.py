@@ -24,7 +24,16 @@ Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "int8-dynamic
 """``int8-dynamic``: int8 weights, activations quantized while running, without calibration."""
 AskedPrecision = Precision | Literal["given"]
 """``given``: predictions that another tool made, in whatever precision it used."""
-TaskName = Literal["detection", "instance-segmentation", "semantic-segmentation", "classification"]
+TaskName = Literal[
+    "detection",
+    "instance-segmentation",
+    "semantic-segmentation",
+    "classification",
+    "panoptic-segmentation",
+    "keypoints",
+    "oriented-detection",
+    "promptable-segmentation",
+]
 Status = Literal["measured", "compiled", "failed", "not_run"]
 """``compiled``: built and checked, but nothing here can run it."""
 JobKind = Literal["build", "reference", "outputs", "sensitivity", "measure"]
@@ -216,6 +225,13 @@ class Image:
     path: Path
     width: int
     height: int
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """What the annotation file says of the image beside: name → text, number or truth value."""
+    negatives: tuple[int, ...] | None = None
+    """Where categories are annotated on some images only (LVIS): ids of those that were looked for
+    here and are not there. None where every image is annotated for every category."""
+    incomplete: tuple[int, ...] = ()
+    """Ids of categories of which not every object here is annotated (LVIS)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +241,12 @@ class Category:
     id: int
     name: str
     supercategory: str = ""
+    thing: bool = True
+    """False for stuff: regions that are not counted (sky, road)."""
+    keypoints: tuple[str, ...] = ()
+    """Names of the points that each object of this category has, in order."""
+    frequency: Literal["", "rare", "common", "frequent"] = ""
+    """How many training images have it (LVIS)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +261,16 @@ class Annotation:
     area: float = 0.0
     iscrowd: bool = False
     segmentation: Any = None
+    keypoints: tuple[float, ...] | None = None
+    """x, y, v of each of the category's points; v: 0 not labelled, 1 hidden, 2 visible."""
+    oriented: tuple[float, float, float, float, float] | None = None
+    """Turned box: centre x, centre y, width, height in pixels; angle in radians, clockwise on the
+    screen, of the width against the x axis."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """What the annotation file says of the object beside: name → text, number or truth value."""
+    ignored: bool = False
+    """True if it lies outside the slice that is looked at: what is matched with it counts neither
+    way. Only tallies know of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +340,56 @@ class Instances:
 
 
 @dataclass(frozen=True, slots=True)
+class Poses:
+    """Objects of one image with their keypoints, best score first."""
+
+    boxes: NDArray[np.float64]
+    """(N, 4): x, y, width, height in pixels of the original image."""
+    scores: NDArray[np.float64]
+    """(N,)."""
+    labels: NDArray[np.int64]
+    """(N,): category ids of the dataset."""
+    keypoints: NDArray[np.float64]
+    """(N, K, 3): x, y in pixels and the point's own confidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrientedDetections:
+    """Turned boxes of one image, best score first."""
+
+    boxes: NDArray[np.float64]
+    """(N, 5): as :attr:`Annotation.oriented`."""
+    scores: NDArray[np.float64]
+    """(N,)."""
+    labels: NDArray[np.int64]
+    """(N,): category ids of the dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanopticMap:
+    """Panoptic segmentation of one image: each pixel belongs to one segment, or to none."""
+
+    segments: NDArray[np.uint16]
+    """(H, W): number of the pixel's segment, from 1; 0 for none."""
+    labels: NDArray[np.int64]
+    """(S,): category id of the dataset of segment 1, 2, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptedMasks:
+    """One mask for each prompt of one image; a prompt is an annotation's box or point."""
+
+    annotation_ids: NDArray[np.int64]
+    """(P,): the annotation that each prompt was taken from."""
+    scores: NDArray[np.float64]
+    """(P,): the model's own estimate of the mask's IoU; NaN where it gives none."""
+    lengths: NDArray[np.int64]
+    """(P,): how many of *runs* each mask has."""
+    runs: NDArray[np.uint32]
+    """(R,): as in :class:`Instances`."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelMap:
     """Semantic segmentation of one image."""
 
@@ -323,12 +405,25 @@ class ClassScores:
     """(C,): probability of each class of the model's class list."""
 
 
-Prediction = Detections | Instances | LabelMap | ClassScores
-PREDICTION_TYPES: Mapping[str, type[Detections | Instances | LabelMap | ClassScores]] = {
+Prediction = (
+    Detections
+    | Instances
+    | LabelMap
+    | ClassScores
+    | PanopticMap
+    | Poses
+    | OrientedDetections
+    | PromptedMasks
+)
+PREDICTION_TYPES: Mapping[str, type[Prediction]] = {
     "detection": Detections,
     "instance-segmentation": Instances,
     "semantic-segmentation": LabelMap,
     "classification": ClassScores,
+    "panoptic-segmentation": PanopticMap,
+    "keypoints": Poses,
+    "oriented-detection": OrientedDetections,
+    "promptable-segmentation": PromptedMasks,
 }
 
 
@@ -396,6 +491,8 @@ class Scores(Record):
     matrices: dict[str, Matrix] = {}
     primary: str
     """Name of the metric that plots and summaries use."""
+    lower_is_better: tuple[str, ...] = ()
+    """Names of the metrics of which less is better; of all others more is."""
     evaluator: str
     """Name and version, e.g. ``hotcoco 1.3.0``."""
     convention: dict[str, str] = {}

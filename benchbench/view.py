@@ -122,6 +122,26 @@ class Comparison(Record):
     """Why there is no interval, where there is none."""
 
 
+class SliceView(Record):
+    """The primary metric on a part of the dataset."""
+
+    name: str
+    """Such as ``brightness: dark``."""
+    group: str
+    """What the slices that belong together are cut by: ``brightness``, ``size``, an attribute."""
+    definition: str
+    """The rule, with its bounds in numbers."""
+    of: Literal["images", "objects"]
+    """Whether images were chosen, or objects (others are then ignored, not missed)."""
+    images: int
+    """Images that are in it, or that hold an object that is."""
+    objects: int
+    """Annotated objects in it, crowds left out."""
+    interval: Interval
+    comparison: Comparison | None = None
+    """Against fp32 on the same slice, corrected over all slices of the cell."""
+
+
 class CellView(Record):
     """One cell: what was asked, what ran, what came of it."""
 
@@ -149,8 +169,11 @@ class CellView(Record):
     where the run has it; corrected over all such comparisons on the dataset."""
     class_comparisons: tuple[Comparison, ...] = ()
     """The same, class by class; corrected over the classes."""
+    slices: tuple[SliceView, ...] = ()
     curves: dict[str, Curve] = {}
     matrices: dict[str, Matrix] = {}
+    lower_is_better: tuple[str, ...] = ()
+    """Names of the metrics of which less is better; of all others more is."""
     evaluator: str | None = None
     convention: dict[str, str] = {}
     counts: dict[str, int] = {}

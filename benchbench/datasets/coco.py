@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from benchbench.datasets import coco_more as more
 from benchbench.datasets.coco_dialects import (
     FileNames,
     count_oddities,
@@ -41,7 +42,14 @@ from benchbench.types import (
 )
 
 MAX_SIDE_PX = 1_000_000
-_MASK_TASKS = ("instance-segmentation", "semantic-segmentation")
+_MASK_TASKS = (
+    "instance-segmentation",
+    "semantic-segmentation",
+    "panoptic-segmentation",
+    "promptable-segmentation",
+)
+_BOX_TASKS = ("detection", "keypoints", "promptable-segmentation")
+_AREA_OF_MASK = ("instance-segmentation", "promptable-segmentation")
 
 
 class SplitSpec(Record):
@@ -138,7 +146,8 @@ def read_coco(
 ) -> DatasetSplit:
     """Read the COCO file *annotations* of the folder *images*, with everything *task* needs.
 
-    Detection needs ``bbox``, both segmentations ``segmentation``, classification neither. ``notes``
+    Detection needs ``bbox``, segmentations ``segmentation``, keypoints ``bbox`` and ``keypoints``,
+    oriented detection ``obb`` (or ``bbox`` and CVAT's ``rotation``), classification none. ``notes``
     counts what is unusual: ``zero_size_boxes`` (kept), ``area_from_box`` and ``area_from_mask``
     (areas that were missing), ``crowd_throughout`` (every annotation is a crowd region, so none can
     be found), and what :mod:`benchbench.datasets.coco_dialects` names. Where *images* is
@@ -151,7 +160,9 @@ def read_coco(
     refuse_others(file, body)
     notes: Counter[str] = Counter()
     categories = tuple(_categories(file, body, notes))
-    found = tuple(_images(file, body, images or annotations.parent, file_names, notes))
+    known = frozenset(category.id for category in categories)
+    folder = images or annotations.parent
+    found = tuple(_images(file, body, folder, file_names, known, notes))
     if images:
         check_folder(file, images, found)
     reader = _Annotations(file, task, {image.id: image for image in found}, categories, notes)
@@ -174,7 +185,16 @@ def _categories(file: CocoFile, body: Mapping[str, Any], notes: Counter[str]) ->
         above = item.value.get("supercategory")
         if above is not None and not isinstance(above, str):
             raise item.fault(f"'supercategory' is {shown(above)}, not a text")
-        found.append(Category(id=identity, name=item.text("name"), supercategory=above or ""))
+        found.append(
+            Category(
+                id=identity,
+                name=item.text("name"),
+                supercategory=above or "",
+                thing=item.value.get("isthing", 1) != 0,
+                keypoints=more.point_names(item),
+                frequency=more.frequency(item),
+            )
+        )
     if not found:
         raise file.fault("there are no categories")
     dropped = superclass(found, body)
@@ -189,6 +209,7 @@ def _images(
     body: Mapping[str, Any],
     folder: Path,
     file_names: FileNames,
+    categories: frozenset[int],
     notes: Counter[str],
 ) -> Iterator[Image]:
     owners: dict[str, int] = {}
@@ -207,6 +228,9 @@ def _images(
             path=folder / name,
             width=item.integer("width", 1, MAX_SIDE_PX),
             height=item.integer("height", 1, MAX_SIDE_PX),
+            attributes=more.attributes(item),
+            negatives=more.looked_for(item, categories),
+            incomplete=more.not_exhaustive(item, categories),
         )
     if not owners:
         raise file.fault("there are no images")
@@ -224,24 +248,28 @@ class _Annotations:
         self.file = file
         self.task = task
         self.images = images
-        self.categories = {category.id for category in categories}
+        self.categories = {category.id: category for category in categories}
         self.notes = notes
 
     def read(self, body: Mapping[str, Any]) -> Iterator[Annotation]:
         for item, identity in self.file.unique(self.file.items(body, "annotations")):
             image_id = self._known(item, "image_id", self.images)
             bbox = self._box(item)
+            category_id = self._known(item, "category_id", self.categories)
             annotation = Annotation(
                 id=identity,
                 image_id=image_id,
-                category_id=self._known(item, "category_id", self.categories),
+                category_id=category_id,
                 bbox=bbox,
                 area=self._area(item, bbox),
                 iscrowd=_crowd(item),
                 segmentation=self._segmentation(item, self.images[image_id]),
+                keypoints=self._keypoints(item, category_id),
+                oriented=more.oriented(item) if self.task == "oriented-detection" else None,
+                attributes=more.attributes(item),
             )
-            count_oddities(item, self.notes)
-            if self.task == "instance-segmentation" and item.value.get("area") is None:
+            count_oddities(item, self.notes, turned=self.task != "oriented-detection")
+            if self.task in _AREA_OF_MASK and item.value.get("area") is None:
                 annotation = self._measured(annotation)
             yield annotation
 
@@ -252,6 +280,15 @@ class _Annotations:
         mask = segmentation_mask(annotation, image.height, image.width)
         return replace(annotation, area=float(mask.sum()))
 
+    def _keypoints(self, item: Item, category_id: int) -> tuple[float, ...] | None:
+        if self.task != "keypoints":
+            return None
+        names = self.categories[category_id].keypoints
+        # A crowd of people comes without points, as a region in which nobody is looked for.
+        if not names or (_crowd(item) and not item.value.get("keypoints")):
+            return None
+        return more.keypoints(item, len(names))
+
     def _known(self, item: Item, key: str, known: Container[int]) -> int:
         value = item.integer(key)
         if value not in known:
@@ -260,8 +297,8 @@ class _Annotations:
 
     def _box(self, item: Item) -> tuple[float, float, float, float] | None:
         value = item.value.get("bbox")
-        if value is None or (value == [] and self.task != "detection"):
-            if self.task == "detection":
+        if value is None or (value == [] and self.task not in _BOX_TASKS):
+            if self.task in _BOX_TASKS:
                 raise item.fault("'bbox' is missing")
             return None
         if type(value) is not list or len(value) != 4 or not all(map(is_coordinate, value)):
@@ -281,7 +318,7 @@ class _Annotations:
     def _area(self, item: Item, bbox: tuple[float, float, float, float] | None) -> float:
         value = item.value.get("area")
         if value is None:
-            if bbox is None or self.task == "instance-segmentation":
+            if bbox is None or self.task in _AREA_OF_MASK:
                 return 0.0
             self.notes["area_from_box"] += 1
             return bbox[2] * bbox[3]

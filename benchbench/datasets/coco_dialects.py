@@ -73,14 +73,15 @@ def refuse_others(file: CocoFile, body: Mapping[str, Any]) -> None:
         return
 
 
-def count_oddities(item: Item, notes: Counter[str]) -> None:
+def count_oddities(item: Item, notes: Counter[str], *, turned: bool = True) -> None:
     """Count in an annotation what scores depend on and a plain COCO file does not hold.
 
-    ``turned_boxes``: CVAT's, whose ``bbox`` is the box before it was turned.
+    ``turned_boxes``: CVAT's, whose ``bbox`` is the box before it was turned; unless not *turned*,
+    where the turn is read.
     ``annotations_with_score``: as in a result file.
     """
     attributes = item.value.get("attributes")
-    if isinstance(attributes, dict):
+    if turned and isinstance(attributes, dict):
         turn = attributes.get("rotation")
         if isinstance(turn, int | float) and turn % 360:
             notes["turned_boxes"] += 1

@@ -17,9 +17,13 @@ from benchbench.types import (
     Feed,
     Instances,
     LabelMap,
+    OrientedDetections,
     OutputError,
+    PanopticMap,
     Parity,
+    Poses,
     Prediction,
+    PromptedMasks,
 )
 
 CONFIDENT = 0.25
@@ -117,6 +121,49 @@ def _objects(
     return found | ({"iou": float(np.mean(ious))} if ious else {})
 
 
+def _poses(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
+    return _detections([(_boxes_of(a), _boxes_of(b)) for a, b in pairs])
+
+
+def _boxes_of(one: Poses) -> Detections:
+    return Detections(one.boxes, one.scores, one.labels)
+
+
+def _oriented(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
+    return _detections([(_envelopes(a), _envelopes(b)) for a, b in pairs])
+
+
+def _envelopes(one: OrientedDetections) -> Detections:
+    """Return the upright boxes around turned ones: enough to see that two runs agree."""
+    x, y, width, height, angle = one.boxes.reshape(-1, 5).T
+    sine, cosine = np.abs(np.sin(angle)), np.abs(np.cos(angle))
+    w, h = width * cosine + height * sine, width * sine + height * cosine
+    return Detections(np.stack([x - w / 2, y - h / 2, w, h], axis=1), one.scores, one.labels)
+
+
+def _panoptic(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
+    """Return ``pixels``: the share of pixels of equal category."""
+    same = [_categories(ours) == _categories(theirs) for ours, theirs in pairs]
+    return {"pixels": float(np.concatenate([one.ravel() for one in same]).mean())}
+
+
+def _categories(one: PanopticMap) -> NDArray[np.int64]:
+    return np.concatenate([[-1], one.labels]).astype(np.int64)[one.segments]
+
+
+def _prompted(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
+    """Return ``iou``: the mean IoU of the masks of equal prompts."""
+    ious = [np.diag(mask_overlaps(_as_instances(a), _as_instances(b))) for a, b in pairs]
+    found = np.concatenate(ious) if ious else np.zeros(0)
+    return {"iou": float(found.mean())} if found.size else {}
+
+
+def _as_instances(one: PromptedMasks) -> Instances:
+    count = len(one.lengths)
+    none = np.zeros(count, np.int64)
+    return Instances(np.zeros((count, 4)), np.ones(count), none, one.lengths, one.runs)
+
+
 def _confident(one: Detections) -> Detections:
     keep = one.scores >= CONFIDENT
     return Detections(one.boxes[keep], one.scores[keep], one.labels[keep])
@@ -176,6 +223,10 @@ _BY_KIND = {
     Instances: _instances,
     LabelMap: _maps,
     ClassScores: _classes,
+    PanopticMap: _panoptic,
+    Poses: _poses,
+    OrientedDetections: _oriented,
+    PromptedMasks: _prompted,
 }
 
 

@@ -25,6 +25,8 @@ class Truth:
     images: int
     """How many images there are."""
     categories: int
+    ignored: NDArray[np.bool_] | None = None
+    """(M,): true for objects outside the slice that is looked at; None for none."""
 
 
 @dataclass(frozen=True, slots=True)

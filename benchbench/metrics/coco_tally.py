@@ -61,6 +61,8 @@ def tally(
     cells = _cells(place, truth, found, max_detections[-1])
     ious = overlap(cells) if overlap else _box_overlaps(cells, truth, found)
     ignored = _outside(truth.area) | truth.crowd
+    if truth.ignored is not None:
+        ignored = ignored | truth.ignored
     areas = found.boxes[:, 2] * found.boxes[:, 3] if found.area is None else found.area
     outside = _outside(areas)
     bits = coco_kernels.match(cells, ious, ignored, truth.crowd, outside, IOU_THRESHOLDS)

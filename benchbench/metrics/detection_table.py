@@ -38,6 +38,7 @@ def truth_columns(split: DatasetSplit) -> Truth:
         np.array([a.iscrowd for a in annotations], np.bool_),
         len(split.images),
         len(split.categories),
+        np.array([a.ignored for a in annotations], np.bool_),
     )
 
 

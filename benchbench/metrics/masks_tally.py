@@ -38,6 +38,7 @@ def tally(
         crowd=crowd,
         images=len(split.images),
         categories=len(split.categories),
+        ignored=np.array([a.ignored for a in annotations], np.bool_),
     )
     detected = Found(
         image=place[found.images - 1],

@@ -95,11 +95,13 @@ def _measured(job: Job, reporter: Any, session: Session, split: DatasetSplit) ->
     caveats = list(check_placement(cell, placement))
     reporter.enter("parity")
     parity = reference.compare(job, session, split)
-    reference.keep_own(job, session, split)
     caveats += doubts(parity, placement.precision) if parity else ()
     memory.reset_peak()  # after the proof, which may open the model a second time
     passes = _Passes(job, reporter, session, split)
     predictions = passes.accuracy() if cell.spec["measure"]["accuracy"] else None
+    if cell.provides:
+        reporter.enter("reference")
+        reference.keep_own(job, session, split)
     if cell.spec["measure"]["latency"]:
         caveats += passes.latency()
     peaks["inference"] = memory.peak_bytes()

@@ -62,9 +62,9 @@ def build_outputs(job: Job, reporter: Any) -> None:
 
 
 def keep_own(job: Job, session: Session, split: DatasetSplit) -> None:
-    """Leave what :func:`build_reference` would leave, where the cell is the source itself."""
-    if job.cell.provides:
-        _write(job, session, split, job.cell.provides.images)
+    """Leave what :func:`build_reference` would leave: the cell is the source itself."""
+    assert job.cell.provides is not None
+    _write(job, session, split, job.cell.provides.images)
 
 
 def _write(job: Job, session: Session, split: DatasetSplit, images: int) -> None:
