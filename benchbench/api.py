@@ -22,11 +22,13 @@ from benchbench.inspecting.sheet import contact_sheet
 from benchbench.measure import environment
 from benchbench.plan import Plan, make_plan
 from benchbench.quantizing import Quantized, Ranking, layered, quantized, quantizing, rank
+from benchbench.rescoring.account import Rescorer, Rescoring, skipped
+from benchbench.rescoring.tools import rules_of
 from benchbench.running import Interrupts, Runner, StopAtOnce, Watcher
 from benchbench.scoring import Scorer
 from benchbench.stats.power import Question
 from benchbench.store import Invocation, Manifest, PlannedCell, Run, Store, utc_now
-from benchbench.suite.load import find_datasets, load_suite, reload_suite
+from benchbench.suite.load import LoadedSuite, find_datasets, load_suite, reload_suite
 from benchbench.types import Cell, Event, Failure, Result, TaskName, digest
 from benchbench.view import RunView
 
@@ -49,6 +51,8 @@ class RunOutcome:
     view: RunView
     finished: bool
     """False if it was stopped before its last cell."""
+    problems: tuple[str, ...] = ()
+    """Why intervals or slices of some cells could not be formed."""
 
     @property
     def failed(self) -> int:
@@ -122,8 +126,9 @@ def run(  # noqa: PLR0913 - a public verb: every option by keyword
         keep_failures=keep_failures,
     )
     finished = runner.all(made.cells)
-    Scorer(current, made.loaded.datasets, cache).all_tallied()
-    return RunOutcome(current.id, run_view(current), finished)
+    scorer = Scorer(current, made.loaded.datasets, cache, made.loaded.slices)
+    problems = scorer.all_tallied()
+    return RunOutcome(current.id, run_view(current), finished, tuple(problems))
 
 
 def _base_name(made: Plan, key: str) -> str:
@@ -247,20 +252,57 @@ def score(
     :class:`~benchbench.errors.DatasetError` if the dataset is not the one that was predicted on.
     """
     current = find_run(name, store=store)
+    loaded = _reloaded(current, settings)
+    scorer = Scorer(current, loaded.datasets, cache or user_cache(), loaded.slices)
+    scored = [scorer.again(result) for result in _predicted(current)]
+    for result in scored:
+        current.put(result)
+    return run_view(current)
+
+
+def _reloaded(current: Run, settings: Iterable[str]) -> LoadedSuite:
+    """Return a run's suite, with *settings* in place of its own."""
     manifest = current.manifest()
-    loaded = reload_suite(manifest.suite_text, manifest.suite_file, manifest.settings, settings)
-    scorer = Scorer(current, loaded.datasets, cache or user_cache())
-    scored = [
-        scorer.again(result) for result in current.results() if "predictions" in result.arrays
-    ]
-    if not scored:
+    return reload_suite(manifest.suite_text, manifest.suite_file, manifest.settings, settings)
+
+
+def _predicted(current: Run) -> list[Result]:
+    """Return the results with stored predictions; raise UsageError if there are none."""
+    found = [result for result in current.results() if "predictions" in result.arrays]
+    if not found:
         raise UsageError(
             f"the run {current.id} has no stored predictions",
             hint="run it first, with measure.accuracy on",
         )
-    for result in scored:
-        current.put(result)
-    return run_view(current)
+    return found
+
+
+def rescore(
+    name: str,
+    tool: str,
+    settings: Iterable[str] = (),
+    *,
+    store: Path | None = None,
+    cache: Path | None = None,
+) -> Rescoring:
+    """Return what *tool*'s published rules make of a run's stored predictions, and why.
+
+    Nothing that is stored changes. *settings* as for :func:`score`. Raises
+    :class:`~benchbench.errors.UsageError` for a tool that is not known or has no rules for the
+    run's tasks, :class:`~benchbench.errors.MissingDependency` for a package that it needs.
+    """
+    current = find_run(name, store=store)
+    results = [result for result in _predicted(current) if result.scores]
+    loaded = _reloaded(current, settings)
+    rules = rules_of(tool, [result.cell.task for result in results])
+    scorer = Rescorer(current, loaded.datasets, cache or user_cache())
+    known = [result for result in results if result.cell.task in rules]
+    return Rescoring(
+        run=current.id,
+        tool=tool,
+        cells=tuple(scorer.rescored(one, tool, rules[one.cell.task]) for one in known),
+        skipped=tuple(skipped(one.cell) for one in results if one not in known),
+    )
 
 
 def power(

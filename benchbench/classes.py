@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchbench.errors import DatasetError
 from benchbench.types import Category, ClassMap
 
+LabelMap = Mapping[str, str | None]
+
 
 def class_map(
-    categories: Sequence[Category], names: Sequence[str] | None, background: str | None
+    categories: Sequence[Category],
+    names: Sequence[str] | None,
+    background: str | None,
+    label_map: LabelMap | None = None,
+    *,
+    merging: bool = False,
 ) -> ClassMap:
     """Return the model's classes in terms of *categories*.
 
     Without *names* the model's classes are taken to be the categories by ascending id, after
     *background* if there is one (semantic segmentation). With *names* each is matched to a category
-    exactly, then regardless of case; names that the dataset lacks map to None.
+    exactly, then regardless of case; names that the dataset lacks map to None. *label_map* says
+    what a model's name is called here, or None for no category; *merging* allows that several
+    names become one category by it.
 
     Raises :class:`~benchbench.errors.DatasetError` if no name matches, *background* is not among
-    the names, or a match is ambiguous.
+    the names, a match is ambiguous, or *label_map* names a category that is not there.
     """
     if names is None:
         ordered = sorted(categories, key=lambda category: category.id)
@@ -31,15 +40,43 @@ def class_map(
             background=None if background is None else 0,
         )
     _check_background(names, background)
-    index = _Index(categories)
-    ids = tuple(index.find(name) for name in names)
+    index, renamed = _Index(categories), label_map or {}
+    _check_label_map(renamed, index, categories)
+    called = [renamed.get(name, name) for name in names]
+    ids = tuple(None if name is None else index.find(name) for name in called)
     _check_some(names, ids, categories)
-    _check_unique(names, ids)
+    own = [i for i, name in enumerate(names) if not (merging and renamed.get(name) is not None)]
+    _check_unique(names, ids, own)
     return ClassMap(
         names=tuple(names),
         category_ids=ids,
         background=None if background is None else names.index(background),
     )
+
+
+def _check_label_map(label_map: LabelMap, index: _Index, categories: Sequence[Category]) -> None:
+    for name, meant in label_map.items():
+        if meant is not None and index.find(meant) is None:
+            known = [category.name for category in categories]
+            raise DatasetError(
+                f"label_map calls the model's '{name}' '{meant}', which is no class of the dataset",
+                hint=_nearest(meant, known) or f"the dataset has: {_listed(known)}",
+            )
+
+
+def check_classes(categories: Sequence[Category], names: Sequence[str]) -> None:
+    """Raise DatasetError unless *categories* are exactly those that a card names, if it does."""
+    if not names:
+        return
+    found = {category.name for category in categories}
+    lacking, more = [n for n in names if n not in found], sorted(found - set(names))
+    if lacking or more:
+        told = [f"lacks {_listed(lacking)}"] * bool(lacking) + [f"has {_listed(more)}"] * bool(more)
+        raise DatasetError(
+            f"the dataset {' and '.join(told)}, against the 'categories' of its card",
+            hint=(_nearest(lacking[0], more) if lacking else None)
+            or "mend the card's 'categories', or leave them out",
+        )
 
 
 class _Index:
@@ -89,14 +126,20 @@ def _check_some(
     )
 
 
-def _check_unique(names: Sequence[str], ids: Sequence[int | None]) -> None:
-    repeated = [found for found, count in Counter(ids).items() if found is not None and count > 1]
+def _check_unique(names: Sequence[str], ids: Sequence[int | None], own: Sequence[int]) -> None:
+    """Raise DatasetError if two names are one category, unless a label map merges all but one."""
+    repeated = [
+        found
+        for found, count in Counter(ids[i] for i in own).items()
+        if found is not None and count > 1
+    ]
     if repeated:
-        where = [i for i, found in enumerate(ids) if found == repeated[0]]
+        where = [i for i in own if ids[i] == repeated[0]]
         raise DatasetError(
             f"the model's classes {', '.join(f'{i} ({names[i]!r})' for i in where)} are the same"
             f" category (id {repeated[0]})",
-            hint="name each class once",
+            hint="name each class once; classes are merged by the dataset's 'label_map' where"
+            " objects are detected, not where pixels or images are labelled",
         )
 
 

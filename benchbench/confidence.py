@@ -16,12 +16,13 @@ from benchbench.columns import save_arrays, unpack_tally
 from benchbench.errors import BenchbenchError, StoreError
 from benchbench.files import make_folder, write_atomic
 from benchbench.protocols import Resampled
-from benchbench.stats.comparing import compare, compare_classes, family
+from benchbench.slice_confidence import Slice, compared, slices
+from benchbench.stats.comparing import Rule, compare, compare_classes, family
 from benchbench.stats.power import Power, Question, power_of_pair
 from benchbench.stats.resampling import LEVEL, Draws, Sample, interval, resample
 from benchbench.store import Run
 from benchbench.types import Record, Result, digest
-from benchbench.view import CellView, Comparison, Interval
+from benchbench.view import CellView, Comparison, Interval, SliceView
 
 REPLICATES = 1000
 SEED = 0
@@ -103,7 +104,10 @@ def _unpacked(data: bytes) -> Resamples:
 def with_confidence(
     run: Run, cells: Iterable[CellView], results: Mapping[str, Result]
 ) -> tuple[CellView, ...]:
-    """Return *cells* with intervals, and comparisons with fp32 corrected over all of a dataset."""
+    """Return *cells* with intervals and slices, and comparisons with fp32.
+
+    Comparisons are corrected over all of a dataset; those by class or slice over all of a cell.
+    """
     cells = tuple(cells)
     scored = [cell for cell in cells if cell.status == "measured" and cell.primary]
     tried = {cell.id: _tried(run, results[cell.id]) for cell in scored}
@@ -114,7 +118,47 @@ def with_confidence(
         cell.id: {"intervals": _intervals(cell, tried[cell.id]), **against.get(cell.id, {})}
         for cell in scored
     }
+    for name, parts in _sliced(
+        run, scored, results, {cell.id: base for base, cell in pairs}
+    ).items():
+        updates[name]["slices"] = parts
     return tuple(cell.model_copy(update=updates.get(cell.id, {})) for cell in cells)
+
+
+def _sliced(
+    run: Run,
+    scored: Iterable[CellView],
+    results: Mapping[str, Result],
+    bases: Mapping[str, CellView],
+) -> dict[str, tuple[SliceView, ...]]:
+    """Return the slices of each cell that has some, compared with those of its fp32 cell."""
+    cells = {cell.id: cell for cell in scored}
+    found = {name: made for name in cells if (made := _tried_slices(run, results[name]))}
+    views = {}
+    for name, parts in found.items():
+        base, against = bases.get(name), {}
+        if base and base.id in found:
+            ends = (base.id, found[base.id]), (name, parts)
+            against = compared(*ends, str(cells[name].primary), _rule(cells[name]))
+        views[name] = tuple(
+            part.view.model_copy(update={"comparison": against.get(part.kept.name)})
+            for part in parts.values()
+        )
+    return views
+
+
+def _tried_slices(run: Run, result: Result) -> dict[str, Slice]:
+    """Return the slices; a plug-in's fault costs them, as it costs the intervals, and no report."""
+    try:
+        return slices(run, result)
+    except StoreError:
+        raise
+    except Exception:  # noqa: BLE001 - told by the intervals of the same cell
+        return {}
+
+
+def _rule(cell: CellView) -> Rule:
+    return Rule(higher_is_better=cell.primary not in cell.lower_is_better)
 
 
 class PowerOf(Record):
@@ -205,7 +249,7 @@ def _compared(
         ):
             continue
         ends = (base.id, ours.metrics[name]), (cell.id, theirs.metrics[name])
-        one = compare(*ends, name, ours.draws)
+        one = compare(*ends, name, ours.draws, rule=_rule(cell))
         groups.setdefault((cell.dataset, cell.split, name), []).append(one)
         updates[cell.id] = {"class_comparisons": _class_comparisons(base, ours, cell, theirs)}
     for group in groups.values():
@@ -223,4 +267,5 @@ def _class_comparisons(
         return ()
     name = names[0]
     ends = (base.id, ours.by_class[name]), (cell.id, theirs.by_class[name])
-    return compare_classes(*ends, name, ours.classes, ours.draws)
+    rule = Rule(higher_is_better=name not in cell.lower_is_better)
+    return compare_classes(*ends, name, ours.classes, ours.draws, rule=rule)

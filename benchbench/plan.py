@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from benchbench import plugins
 from benchbench.chains import Route, find_route
-from benchbench.classes import class_map
+from benchbench.classes import check_classes, class_map
 from benchbench.contents import (
     Contents,
     HashCache,
@@ -30,6 +30,7 @@ from benchbench.errors import BenchbenchError, MissingDependency, SuiteError
 from benchbench.likeness import PrintCache
 from benchbench.measure.cpus import one_each, physical_cores
 from benchbench.protocols import Bound, Probing
+from benchbench.slicing import cut
 from benchbench.store import PlannedCell
 from benchbench.suite.document import Trail
 from benchbench.suite.load import LoadedSuite
@@ -55,6 +56,8 @@ BASE = ("benchbench", "hotcoco", "numpy", "pillow")
 PARITY_IMAGES = 8
 """How many images of the evaluation split an artifact is compared with its source on."""
 _MEASURED = ("accuracy", "latency", "parity")
+LABELLING = ("semantic-segmentation", "classification")
+"""Tasks whose classes cannot be merged: each pixel or image has one label of the model's."""
 REFERENCE_DEVICE = "cpu"
 """Where sources are run to compare artifacts with: fp32 means fp32 there."""
 
@@ -106,6 +109,12 @@ class _Combination:
             "device": self.device,
             "dataset": self.dataset.name,
         }
+
+
+def _label_map(dataset: Any) -> Mapping[str, str | None]:
+    """Return how models call the classes of a dataset whose card says so."""
+    found: Mapping[str, str | None] = getattr(dataset, "label_map", {})
+    return found
 
 
 def runtime_name(runtime: Any) -> str:
@@ -338,7 +347,7 @@ class _Planner:
         return {
             "predictions": self._dump("predictions", at.model.predictions),
             "metric": self._dump("metrics", metric),
-            "classes": self._classes(at, data),
+            "classes": self._classes(at, data, metric.task),
             **self._evaluated(at, data),
             "threads": 1,
             "affinity": [],
@@ -451,9 +460,14 @@ class _Planner:
             )
         try:
             split = limited(plugin.load(entry.split, task, self.cache), entry.images)
+            check_classes(split.categories, getattr(plugin, "categories", ()))
             found = self._contents(plugin, split, task, pixels=pixels)
         except BenchbenchError as error:
             raise self.loaded.error(_told(error), trail, error.hint) from None
+        try:
+            cut(split, entry.slices, {})  # names that nothing has are told before anything runs
+        except BenchbenchError as error:
+            raise self.loaded.error(_told(error), (*trail, "slices"), error.hint) from None
         return _Data(entry, plugin, split, found)
 
     def _contents(
@@ -510,7 +524,7 @@ class _Planner:
         self, at: _Combination, data: _Data, metric: Any, *, calibrated: bool
     ) -> dict[str, Any]:
         suite, model = self.loaded.suite, at.model
-        classes = self._classes(at, data)
+        classes = self._classes(at, data, metric.task)
         return {
             "source": self._dump("sources", model.source),
             "input": self._model_dump(model.input),
@@ -550,10 +564,16 @@ class _Planner:
         found: dict[str, Any] = self._memo[id(record)]
         return found
 
-    def _classes(self, at: _Combination, data: _Data) -> dict[str, Any]:
-        model = at.model
+    def _classes(self, at: _Combination, data: _Data, task: str) -> dict[str, Any]:
+        model, renamed = at.model, _label_map(data.plugin)
         try:
-            found = class_map(data.split.categories, model.classes, model.background)
+            found = class_map(
+                data.split.categories,
+                model.classes,
+                model.background,
+                renamed,
+                merging=task not in LABELLING,
+            )
         except BenchbenchError as error:
             trail = ("models", self.loaded.suite.models.index(model))
             raise self.loaded.error(_told(error), (*trail, "classes"), error.hint) from None
@@ -752,6 +772,7 @@ class _Planner:
             "split": at.dataset.split,
             "images": len(data.split.images),
             "content_sha256": data.contents.digest,
+            **({"label_map": dict(renamed)} if (renamed := _label_map(data.plugin)) else {}),
         }
 
     # --- the machine ---------------------------------------------------------------------

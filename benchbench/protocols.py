@@ -250,7 +250,11 @@ class Metric(Protocol):
 
 @runtime_checkable
 class Resampled(Protocol):
-    """A metric that can be formed again over weighted images: intervals, comparisons, slices."""
+    """A metric that can be formed again over weighted images: intervals, comparisons, slices.
+
+    One whose tally leaves out :attr:`benchbench.types.Annotation.ignored` objects says so with a
+    class variable ``by_object = True``; for others, images stand for slices of objects.
+    """
 
     def tally(
         self, truth: DatasetSplit, predictions: Mapping[int, Prediction], classes: ClassMap

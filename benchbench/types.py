@@ -93,13 +93,31 @@ class ModelFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Companion:
+    """A tensor that the harness feeds beside the image: prompts, texts."""
+
+    name: str
+    example: NDArray[Any] = field(compare=False, repr=False)
+    """A tensor of that kind, of the cell's batch: for tracing, and for untimed runs."""
+    batched: bool = True
+    """Whether its first axis is the batch; texts are the same for all images."""
+
+    @property
+    def spec(self) -> TensorSpec:
+        """Name, shape and dtype."""
+        return TensorSpec(name=self.name, shape=self.example.shape, dtype=str(self.example.dtype))
+
+
+@dataclass(frozen=True, slots=True)
 class InputShape:
-    """Shape and dtype of the one image tensor that the harness feeds, batch first."""
+    """Shape and dtype of the image tensor that the harness feeds, batch first."""
 
     shape: tuple[int, ...]
     """(N, C, H, W) or (N, H, W, C)."""
     dtype: str = "float32"
     name: str | None = None
+    companions: tuple[Companion, ...] = ()
+    """What is fed beside it, in the order of the model's inputs after the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +305,9 @@ class DatasetSplit:
     dense: bool = False
     """True if every pixel is annotated that has a class: what is left over is void, not
     background."""
+    area_range: tuple[float, float] | None = None
+    """Of a slice by area, in square pixels, bounds included: what is predicted outside of it and
+    matches nothing counts neither way. Only tallies know of it."""
 
 
 class DatasetFiles(Record):
@@ -442,6 +463,9 @@ class Geometry:
     scale_y: float
     offset_x: float
     offset_y: float
+    prompts: tuple[int, ...] = ()
+    """The annotations that this row's prompts were taken from, in their order; what the row holds
+    beyond them is padding."""
 
 
 @dataclass(frozen=True, slots=True)

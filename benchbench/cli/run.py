@@ -68,6 +68,8 @@ def command(
             interrupts=interrupts,
             command_line=["benchbench", *sys.argv[1:]],
         )
+    for problem in outcome.problems:
+        click.echo(f"no intervals or slices for some cells: {plain(problem)}", err=True)
     files = _reports(outcome.run, store) if report else {}
     if as_json:
         print_json({**outcome.view.document(), "reports": files})

@@ -28,6 +28,7 @@ from benchbench.datasets.coco_file import (
 )
 from benchbench.datasets.coco_folder import check_folder, check_name
 from benchbench.datasets.coco_masks import check_mask
+from benchbench.datasets.described import Classed
 from benchbench.errors import DatasetError
 from benchbench.truth import segmentation_mask
 from benchbench.types import (
@@ -64,7 +65,7 @@ class SplitSpec(Record):
     """Digest (hex) that the annotation file must have."""
 
 
-class Coco(Record):
+class Coco(Classed):
     """Reads COCO annotation files."""
 
     packages: ClassVar[tuple[tuple[str, ...], ...]] = ()

@@ -20,7 +20,17 @@ SPLIT_NAMES: Mapping[str, str] = MappingProxyType(
 """What a folder or list is called → the split that it is."""
 
 
-class Described(Record):
+class Classed(Record):
+    """A dataset whose card says which classes it has and how models call them."""
+
+    categories: tuple[str, ...] = ()
+    """Names of the classes, which the annotations must have: all of them and no other."""
+    label_map: dict[str, str | None] = {}
+    """Model's class name → this dataset's, where they differ; several may be one class here. null:
+    predictions of that class do not count."""
+
+
+class Described(Classed):
     """A dataset below one folder."""
 
     packages: ClassVar[Packages] = ()

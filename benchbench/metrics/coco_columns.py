@@ -27,6 +27,8 @@ class Truth:
     categories: int
     ignored: NDArray[np.bool_] | None = None
     """(M,): true for objects outside the slice that is looked at; None for none."""
+    area_range: tuple[float, float] | None = None
+    """Square pixels, bounds included: unmatched detections outside of it are ignored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class CocoLimits(Record):
 
     packages: ClassVar[tuple[tuple[str, ...], ...]] = (("hotcoco",),)
     extra: ClassVar[str] = ""
+    by_object: ClassVar[bool] = True
 
     max_detections: Limits = (1, 10, 100)
     """Best detections of an image and class that count; AP uses the last, AR each."""

@@ -65,6 +65,8 @@ def tally(
         ignored = ignored | truth.ignored
     areas = found.boxes[:, 2] * found.boxes[:, 3] if found.area is None else found.area
     outside = _outside(areas)
+    if truth.area_range is not None:
+        outside = outside | (areas < truth.area_range[0]) | (areas > truth.area_range[1])
     bits = coco_kernels.match(cells, ious, ignored, truth.crowd, outside, IOU_THRESHOLDS)
     arrays = _found_columns(cells, found, bits) | _truth_columns(cells.truth_row, truth, ignored)
     limits = np.array(max_detections, dtype=np.int64)

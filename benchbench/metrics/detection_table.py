@@ -39,6 +39,7 @@ def truth_columns(split: DatasetSplit) -> Truth:
         len(split.images),
         len(split.categories),
         np.array([a.ignored for a in annotations], np.bool_),
+        split.area_range,
     )
 
 

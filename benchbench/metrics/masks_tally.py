@@ -39,6 +39,7 @@ def tally(
         images=len(split.images),
         categories=len(split.categories),
         ignored=np.array([a.ignored for a in annotations], np.bool_),
+        area_range=split.area_range,
     )
     detected = Found(
         image=place[found.images - 1],

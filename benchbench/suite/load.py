@@ -29,6 +29,11 @@ class LoadedSuite:
     datasets: Mapping[str, Any]
 
     @property
+    def slices(self) -> Mapping[str, Any]:
+        """The slices that are asked for, by the dataset's entry name."""
+        return {entry.name: entry.slices for entry in self.suite.datasets}
+
+    @property
     def sha256(self) -> str:
         """Digest of the file's text."""
         return hashlib.sha256(self.document.text.encode()).hexdigest()

@@ -19,6 +19,7 @@ from pydantic import (
 from benchbench import plugins
 from benchbench.corruptions import Corruption
 from benchbench.inputs import InputContract
+from benchbench.slicing import SliceSpec
 from benchbench.types import Precision, Record, TaskName
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
@@ -65,6 +66,8 @@ class DatasetEntry(Record):
     """Use only the first N images (by id)."""
     corrupt: Corruption | None = None
     """Damage that is done to every image whose prediction is scored."""
+    slices: Annotated[tuple[SliceSpec, ...], Field(max_length=50)] = ()
+    """Parts of the split that are also looked at alone: images or objects of a kind."""
 
 
 class ModelEntry(Record):

@@ -1,6 +1,6 @@
 import pytest
 
-from benchbench.classes import class_map
+from benchbench.classes import check_classes, class_map
 from benchbench.errors import DatasetError
 from benchbench.types import Category
 
@@ -60,3 +60,40 @@ def test_two_categories_of_one_name_cannot_be_told_apart_by_name() -> None:
     with pytest.raises(DatasetError, match="fits the categories with ids 1, 2"):
         class_map(twins, ["dog"], None)
     assert class_map(twins, None, None).category_ids == (1, 2)
+
+
+LABELS = {"hound": "dog", "puppy": "dog", "pony": "horse", "Cat": None}
+
+
+def test_a_label_map_renames_merges_and_drops() -> None:
+    names = ["hound", "pony", "Cat", "puppy", "zebra"]
+    found = class_map(ANIMALS, names, None, LABELS, merging=True)
+    assert found.names == tuple(names)
+    assert found.category_ids == (7, 0, None, 7, None)
+
+
+def test_classes_are_merged_by_the_map_alone() -> None:
+    with pytest.raises(DatasetError, match=r"0 \('dog'\), 1 \('Dog'\) are the same"):
+        class_map(ANIMALS, ["dog", "Dog", "hound"], None, LABELS, merging=True)
+
+
+def test_classes_are_not_merged_where_pixels_or_images_are_labelled() -> None:
+    with pytest.raises(DatasetError) as caught:
+        class_map(ANIMALS, ["hound", "puppy"], None, LABELS)
+    assert "0 ('hound'), 1 ('puppy') are the same" in caught.value.message
+    assert "label_map" in caught.value.hint
+    assert class_map(ANIMALS, ["hound"], None, LABELS).category_ids == (7,)
+
+
+def test_a_label_map_to_nowhere_is_refused() -> None:
+    with pytest.raises(DatasetError) as caught:
+        class_map(ANIMALS, ["dog"], None, {"hound": "dgo"})
+    assert "'dgo'" in caught.value.message
+    assert caught.value.hint == "did you mean 'dog' instead of 'dgo'?"
+
+
+def test_the_classes_of_a_card_must_be_those_of_the_data() -> None:
+    check_classes(ANIMALS, [])
+    check_classes(ANIMALS, ["horse", "dog", "Cat"])
+    with pytest.raises(DatasetError, match="lacks cow and has Cat, dog"):
+        check_classes(ANIMALS, ["horse", "cow"])
