@@ -78,6 +78,7 @@ class ClassificationMetrics(Record):
                 )
             },
             primary="top1",
+            lower_is_better=tuple(_PROPER),
             evaluator=f"benchbench classification (numpy {np.__version__})",
             convention=_CONVENTION | {"ece": f"{self.calibration_bins} {_ECE}"},
             counts=_counts(truth, classes, reading.labels, top1),

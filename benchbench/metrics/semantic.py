@@ -66,6 +66,7 @@ class SemanticMetrics(RuleOptions, OutlineOptions):
             reasons=_reasons(values, per_class),
             matrices={"confusion": _matrix(tally)},
             primary="miou",
+            lower_is_better=tuple(name for name in values if name.startswith(("hd95_", "assd_"))),
             evaluator=self._evaluator(),
             convention=self._convention(classes),
             counts=_counts(truth, tally, classes) | self._left_out(tally),
