@@ -428,6 +428,8 @@ class _Planner:
             if getattr(plugins.load("metrics", name), "task", None) == task
         ]
         own = [name for name in found if plugins.is_builtin("metrics", name)] or found
+        # Of several evaluators of a task one says that it is the usual one.
+        own.sort(key=lambda name: not getattr(plugins.load("metrics", name), "usual", False))
         if not own:
             raise self.loaded.error(f"no metric for the task '{task}' is installed", trail)
         key = ("metric", own[0])

@@ -236,7 +236,11 @@ class PredictionFile(Protocol):
 
 @runtime_checkable
 class Metric(Protocol):
-    """An evaluator. Family ``metrics``."""
+    """An evaluator. Family ``metrics``.
+
+    Of several of one task the one that says ``usual = True`` (a class variable) is taken where a
+    suite names none.
+    """
 
     packages: ClassVar[Packages]
     extra: ClassVar[str]

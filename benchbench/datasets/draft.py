@@ -68,9 +68,13 @@ class Draft:
         self._categories.append({"id": identity, "name": name, **more})
 
     def image(
-        self, path: Path, file_name: str, attributes: Mapping[str, Any] | None = None
+        self,
+        path: Path,
+        file_name: str,
+        attributes: Mapping[str, Any] | None = None,
+        identity: int | None = None,
     ) -> Frame:
-        """Add the image at *path*, whose header gives its size; ids count from 1.
+        """Add the image at *path*, whose header gives its size; without *identity* ids count from 1.
 
         ``notes`` counts ``exif_turned_images``: their labels may be meant for the turned image,
         while scores are of the stored pixels.
@@ -79,7 +83,7 @@ class Draft:
             width, height = image.size
             if image.format in ("JPEG", "MPO") and image.getexif().get(_ORIENTATION, 1) != 1:
                 self.notes["exif_turned_images"] += 1
-        frame = Frame(len(self._images) + 1, width, height)
+        frame = Frame(len(self._images) + 1 if identity is None else identity, width, height)
         entry = {"id": frame.id, "file_name": file_name, "width": width, "height": height}
         self._images.append(entry | ({"attributes": dict(attributes)} if attributes else {}))
         return frame

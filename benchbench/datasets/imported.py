@@ -22,7 +22,7 @@ from benchbench.datasets.draft import Draft
 from benchbench.errors import DatasetError
 from benchbench.types import DatasetFiles, DatasetSplit, TaskName, digest
 
-IMPORTER = 1
+IMPORTER = 2
 """Raise it when an importer writes something else: it is part of the cache's path."""
 MAX_FILES = 2_000_000
 

@@ -59,8 +59,9 @@ class CocoPanoptic(Imported):
         body = file.parse(None)
         known = set()
         for item, identity in file.unique(file.items(body, "categories")):
-            things = {"isthing": 1 if item.value.get("isthing") else 0}
-            draft.category(identity, item.text("name"), **things)
+            # As in a plain COCO file, a category that does not say it is a thing.
+            thing = 1 if item.value.get("isthing", 1) else 0
+            draft.category(identity, item.text("name"), isthing=thing)
             known.add(identity)
         names = {identity: item for item, identity in file.unique(file.items(body, "images"))}
         for item in file.items(body, "annotations"):
@@ -81,7 +82,7 @@ class CocoPanoptic(Imported):
     def _frame(draft: Draft, item: Item, folder: Path) -> Frame:
         name = item.text("file_name")
         check_name(item, name)
-        return draft.image(folder / name, name)
+        return draft.image(folder / name, name, identity=item.integer("id"))
 
 
 def _segments(draft: Draft, frame: Frame, item: Item, masks: Path, categories: set[int]) -> None:

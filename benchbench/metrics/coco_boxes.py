@@ -15,6 +15,7 @@ from benchbench.metrics.coco_columns import Found, Truth
 from benchbench.metrics.coco_limits import CocoLimits
 from benchbench.metrics.coco_numbers import (
     Evaluation,
+    Limits,
     class_names,
     class_reason,
     curves,
@@ -41,6 +42,7 @@ class CocoBoxes(CocoLimits):
     """The 12 COCO numbers for boxes, by hotcoco, equal to pycocotools."""
 
     task: ClassVar[TaskName] = "detection"
+    usual: ClassVar[bool] = True
 
     diagnostics: bool = True
     """Give F1, confusions, kinds of errors and calibration beside the 12 numbers."""
@@ -61,11 +63,10 @@ class CocoBoxes(CocoLimits):
         import hotcoco
 
         known = truth_columns(truth)
-        more, counts, table = self._own(truth, predictions, classes, known)
-        coco = _ground_truth(truth, known)
-        found = coco.load_res(table)
-        del table  # 0.3 GB at 5 million detections, while the evaluator needs most
-        arrays, limits = _evaluate(coco, found, self.max_detections), self.max_detections
+        detected = detected_columns(truth, pair(truth, predictions, Detections))
+        more = self._diagnostics(truth, detected, known)
+        arrays = _evaluate(truth, known, detected, self.max_detections)
+        limits = self.max_detections
         values = numbers(arrays, limits)
         why = reasons(values, limits) | class_reason(arrays)
         return Scores(
@@ -75,9 +76,10 @@ class CocoBoxes(CocoLimits):
             curves=curves(arrays) | more.curves,
             matrices=more.matrices,
             primary="map",
+            lower_is_better=tuple(name for name in more.metrics if name.startswith(_ERRORS)),
             evaluator=f"hotcoco {hotcoco.__version__}",
             convention=_convention(self.max_detections) | self._conventions(),
-            counts=counts,
+            counts=_counts(truth, detected, classes),
         )
 
     def tally(
@@ -100,31 +102,74 @@ class CocoBoxes(CocoLimits):
             max_detections=self.max_detections,
         )
 
-    def _own(
-        self,
-        truth: DatasetSplit,
-        predictions: Mapping[int, Prediction],
-        classes: ClassMap,
-        known: Truth,
-    ) -> tuple[Diagnostics, dict[str, int], NDArray[np.float64]]:
-        """Return what does not need the evaluator, and the table that it needs."""
-        detected = detected_columns(truth, pair(truth, predictions, Detections))
-        more = Diagnostics({}, {}, {})
-        if self.diagnostics:
-            matches = match(detected, known, self.max_detections[-1])
-            more = diagnose(
-                matches, class_names(truth), self.calibration_bins, self.confusion_classes
-            )
-        return more, _counts(truth, detected, classes), _table(detected)
+    def _diagnostics(self, truth: DatasetSplit, detected: Found, known: Truth) -> Diagnostics:
+        if not self.diagnostics:
+            return Diagnostics({}, {}, {})
+        matches = match(detected, known, self.max_detections[-1])
+        return diagnose(
+            matches, class_names(truth), self.calibration_bins, self.confusion_classes
+        )
 
     def _conventions(self) -> dict[str, str]:
         return conventions(self.calibration_bins) if self.diagnostics else {}
 
 
-def _evaluate(known: Any, found: Any, limits: tuple[int, int, int]) -> Evaluation:
+_ERRORS = ("error_", "calibration_error")
+
+
+_AT_ONCE = 1_000_000
+"""Detections that the evaluator holds at a time; it takes some 220 bytes for each."""
+
+
+def _evaluate(split: DatasetSplit, truth: Truth, found: Found, limits: Limits) -> Evaluation:
+    """Evaluate some categories after the others: none depends on another, and memory is bounded."""
+    bounds = _bounds(np.bincount(found.category, minlength=truth.categories))
+    if len(bounds) == 1:
+        return _evaluate_part(split, truth, found, limits)
+    parts = [
+        _evaluate_part(split, _known_part(truth, *bound), _found_part(found, *bound), limits)
+        for bound in bounds
+    ]
+    precision, recall = zip(*parts, strict=True)
+    return np.concatenate(precision, axis=2), np.concatenate(recall, axis=1)
+
+
+def _bounds(counts: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return first and last + 1 of runs of categories with at most so many detections, if it can be."""
+    starts, held = [0], 0
+    for category, count in enumerate(counts.tolist()):
+        if held and held + count > _AT_ONCE:
+            starts.append(category)
+            held = 0
+        held += count
+    return list(zip(starts, [*starts[1:], len(counts)], strict=True))
+
+
+def _known_part(truth: Truth, first: int, last: int) -> Truth:
+    rows = np.flatnonzero((truth.category >= first) & (truth.category < last))
+    return replace(
+        truth,
+        image=truth.image[rows],
+        category=truth.category[rows] - first,
+        boxes=truth.boxes[rows],
+        area=truth.area[rows],
+        crowd=truth.crowd[rows],
+        categories=last - first,
+    )
+
+
+def _found_part(found: Found, first: int, last: int) -> Found:
+    rows = np.flatnonzero((found.category >= first) & (found.category < last))
+    return Found(
+        found.image[rows], found.category[rows] - first, found.boxes[rows], found.scores[rows]
+    )
+
+
+def _evaluate_part(split: DatasetSplit, truth: Truth, found: Found, limits: Limits) -> Evaluation:
     from hotcoco import COCOeval
 
-    evaluator = COCOeval(known, found, "bbox")
+    known = _ground_truth(split, truth)
+    evaluator = COCOeval(known, known.load_res(_table(found)), "bbox")
     evaluator.params.max_dets = list(limits)
     evaluator.evaluate()
     evaluator.accumulate()
@@ -163,7 +208,7 @@ def _joined(first: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]
     return {**first, **more, **({"per_class": "; ".join(both)} if both else {})}
 
 
-def _convention(limits: tuple[int, int, int]) -> dict[str, str]:
+def _convention(limits: Limits) -> dict[str, str]:
     last = limits[2]
     ap = f"AP and the areas' AR use {last}"
     if last != 100:

@@ -36,6 +36,7 @@ class CocoMasks(CocoLimits):
     """The 12 COCO numbers for masks, by hotcoco, equal to pycocotools; boundary AP by vernier."""
 
     task: ClassVar[TaskName] = "instance-segmentation"
+    usual: ClassVar[bool] = True
 
     boundary: bool = False
     """Score by boundary IoU too: the 12 numbers again, named ``boundary_…``; needs vernier."""

@@ -26,8 +26,10 @@ _LISTS = ("annotations", "predictions", "results")
 class CocoResults(Record):
     """A list of ``image_id``, ``category_id``, ``score`` and ``bbox`` or ``segmentation`` (RLE).
 
-    Detectron2 (``coco_instances_results.json``), MMDetection (``*.bbox.json``) and NVIDIA TAO
-    (``results.json``) write it so. An object that holds the list is read too.
+    Detectron2 (``coco_instances_results.json``) and MMDetection (``*.bbox.json``, ``*.segm.json``)
+    write it so. An object that holds the list is read too, such as the labels that NVIDIA TAO's
+    Mask Auto Labeler dumps. Where masks count, an object's size is its mask's, whatever box the
+    result has: both tools remove the boxes before they score masks.
     """
 
     packages: ClassVar[Packages] = ()
@@ -76,7 +78,7 @@ class CocoResults(Record):
 
 
 class Ultralytics(CocoResults):
-    """``predictions.json`` of Ultralytics' ``val(save_json=True)``: images by name.
+    """``predictions.json`` of Ultralytics' ``val(save_json=True)``: images by name, also with masks.
 
     Categories are COCO's ids on COCO itself; elsewhere places in the class list, from 1 on (from
     0 in versions before 8.1): ``categories: index``.

@@ -167,7 +167,8 @@ class _Cut:
 def _by_values(spec: SliceSpec, to: _Cut, values: Sequence[Any]) -> list[Part]:
     present = [value for value in values if value is not None]
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in present)
-    if numbers and (spec.bounds or len(set(present)) > spec.parts):
+    sizes = spec.by == "size" and bool(present)
+    if numbers and (spec.bounds or sizes or len(set(present)) > spec.parts):
         return _ranges(spec, to, values)
     if spec.bounds:
         raise DatasetError(

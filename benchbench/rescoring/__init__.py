@@ -1,0 +1,1 @@
+"""The same stored predictions under another tool's published rules."""
