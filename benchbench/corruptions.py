@@ -76,15 +76,17 @@ class Corruption(Record):
             return np.ascontiguousarray(kept[..., 0])
         return np.ascontiguousarray(kept[..., ::-1] if color == "BGR" else kept)
 
-    def describe(self) -> dict[str, str]:
-        """Return the protocol card's line; imports nothing."""
+    def describe(self) -> dict[str, str | int]:
+        """Return the protocol card's lines; imports nothing."""
         try:
             version = importlib.metadata.version(_DISTRIBUTION)
         except importlib.metadata.PackageNotFoundError:
             version = "not installed"
         return {
-            "corruption": f"{self.name}, severity {self.severity} of 5, seed {self.seed},"
-            f" before resizing ({_DISTRIBUTION} {version})"
+            "name": self.name,
+            "severity": self.severity,
+            "seed": self.seed,
+            "done": f"before resizing, by {_DISTRIBUTION} {version}",
         }
 
 

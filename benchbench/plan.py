@@ -216,7 +216,10 @@ class _Planner:
             for name in model.datasets or ():
                 self._named("dataset", name, ("models", index, "datasets"))
             for dataset in self.loaded.suite.datasets:
-                if model.datasets is None or dataset.name in model.datasets:
+                base = self.loaded.bases.get(dataset.name)
+                if base and isinstance(model, GivenEntry):
+                    continue  # nothing can be done to images that were predicted on elsewhere
+                if model.datasets is None or {dataset.name, base} & set(model.datasets):
                     yield model, dataset
 
     def _extras(self) -> Iterator[_Combination]:
@@ -442,7 +445,7 @@ class _Planner:
     def _dataset(self, entry: Any, task: Any, *, pixels: bool = True) -> _Data:
         key = (entry.name, task, pixels)
         if key not in self._data:
-            trail = ("datasets", self.loaded.suite.datasets.index(entry))
+            trail = self.loaded.dataset_trail(entry)
             try:
                 self._data[key] = self._read(entry, task, trail, pixels=pixels)
             except SuiteError as error:
@@ -482,7 +485,7 @@ class _Planner:
         """Return the images that int8 is calibrated on; read only if a cell needs them."""
         key = ("calibration", at.dataset.name, at.model.decoder.task)
         if key not in self._memo:
-            trail = ("datasets", self.loaded.suite.datasets.index(at.dataset))
+            trail = self.loaded.dataset_trail(at.dataset)
             try:
                 self._memo[key] = self._disjoint(at, data, trail)
             except SuiteError as error:
@@ -525,7 +528,7 @@ class _Planner:
     def _spec(
         self, at: _Combination, data: _Data, metric: Any, *, calibrated: bool
     ) -> dict[str, Any]:
-        suite, model = self.loaded.suite, at.model
+        model = at.model
         classes = self._classes(at, data, metric.task)
         return {
             "source": self._dump("sources", model.source),
@@ -539,8 +542,15 @@ class _Planner:
             "admit": {k: list(v) for k, v in at.runtime.admit.items()},
             **self._evaluated(at, data),
             "calibration": self._calibration_spec(at) if calibrated else None,
-            "measure": self._model_dump(suite.measure),
+            "measure": self._measure(at),
         }
+
+    def _measure(self, at: _Combination) -> dict[str, Any]:
+        """Return what is measured: of a dataset that ``corruptions`` made, accuracy alone."""
+        found = self._model_dump(self.loaded.suite.measure)
+        if at.dataset.name in self.loaded.bases:
+            return {**found, "latency": None, "parity": False}
+        return found
 
     def _evaluated(self, at: _Combination, data: _Data) -> dict[str, Any]:
         return {
@@ -686,7 +696,7 @@ class _Planner:
         if key not in self._memo:
             self._memo[key] = self._find_reference(source["variants"])
         found = self._memo[key]
-        if found is None or not self.loaded.suite.measure.parity:
+        if found is None or not self._measure(at)["parity"]:
             return None, None
         start, runtime, installed = found
         parts = [
@@ -755,15 +765,13 @@ class _Planner:
                 "preprocessing": dict(at.model.input.describe()),
                 "decoder": {"kind": at.model.decoder.kind, **at.model.decoder.describe()},
             }
-        suite, corrupt = self.loaded.suite, at.dataset.corrupt
+        corrupt, timed = at.dataset.corrupt, self._measure(at)["latency"]
         return {
             **self._memo[key],
             **({"corruption": dict(corrupt.describe())} if corrupt else {}),
             "dataset": self._dataset_card(at, data),
             "model": {"kind": at.model.source.kind, **source["fingerprint"]},
-            "latency": {"scenario": "single stream"} | self._model_dump(suite.measure.latency)
-            if suite.measure.latency
-            else {},
+            "latency": {"scenario": "single stream"} | timed if timed else {},
             "threads": self._threads(at),
             "affinity": self._affinity(),
         }

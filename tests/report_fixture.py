@@ -1,7 +1,7 @@
 """A run that looks measured, made by formula: for report tests and for looking at pages.
 
-``python -m tests.report_fixture OUT.html [CELLS | hostile]`` writes a preview of a page, or of
-``figures.pdf`` where OUT ends so. Its numbers are
+``python -m tests.report_fixture OUT.html [CELLS | hostile | findings]`` writes a preview of a
+page, or of ``figures.pdf`` where OUT ends so. Its numbers are
 invented: they exist to be rendered, never to be quoted.
 """
 
@@ -477,9 +477,11 @@ def main(arguments: list[str]) -> None:
     """Write the page or the figures to the file named first."""
     from benchbench.reports.figures import Figures
     from benchbench.reports.html import Html
+    from tests.report_findings import knowing
 
     which = arguments[1] if len(arguments) > 1 else ""
-    view = hostile() if which == "hostile" else many(int(which)) if which else varied()
+    named = {"": varied, "hostile": hostile, "findings": knowing}
+    view = named[which]() if which in named else many(int(which))
     report = Figures() if arguments[0].endswith(".pdf") else Html()
     Path(arguments[0]).write_bytes(report.render(view))
 

@@ -128,9 +128,25 @@ def remarks(cell: CellView) -> str:
     other = cell.comparison
     if other and other.verdict in ("better", "worse"):
         told.append(f"accuracy {other.verdict} than fp32: {other.difference:+.3f}")
+    told += _harmed(cell)
     if cell.speedup:
         told.append(f"{cell.speedup.low:.2f}–{cell.speedup.high:.2f} × fp32 (95 %)")
     return ", ".join([*told, *(plain(c.code) for c in cell.caveats if c.code not in _TOLD)])
+
+
+def _harmed(cell: CellView) -> Iterator[str]:
+    """Yield which slices, and how many classes, are worse than fp32 after correction."""
+    slices = [
+        plain(one.name)
+        for one in cell.slices
+        if one.comparison and one.comparison.verdict == "worse"
+    ]
+    classes = [one for one in cell.class_comparisons if one.verdict == "worse"]
+    if slices:
+        more = f" and {len(slices) - 3} more" if len(slices) > 3 else ""
+        yield f"worse than fp32 on {', '.join(slices[:3])}{more}"
+    if classes:
+        yield f"worse than fp32 on {len(classes)} of {len(cell.class_comparisons)} classes"
 
 
 def reason(cell: CellView) -> str:
@@ -147,9 +163,10 @@ def plain(text: str) -> str:
 
 
 def accuracy(cell: CellView) -> str:
-    """Return the primary metric with its name, and half its interval."""
+    """Return the primary metric with its name, ↓ where less is better, and half its interval."""
     if cell.primary is None:
         return "–"
     found = cell.intervals.get(cell.primary)
     reach = f" ±{found.high - found.value:.3f}" if found and found.high and found.value else ""
-    return f"{cell.primary} {figure(cell.metrics.get(cell.primary))}{reach}"
+    arrow = " ↓" if cell.primary in cell.lower_is_better else ""
+    return f"{cell.primary}{arrow} {figure(cell.metrics.get(cell.primary))}{reach}"

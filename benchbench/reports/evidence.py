@@ -108,6 +108,13 @@ def named(cell: CellView, limit: int = 80) -> str:
     return f"{short(cell.label, limit)} {signs(cell)}".rstrip()
 
 
+def placed(cell: CellView, beside: Iterable[CellView]) -> str:
+    """Return the cell's label with its signs, and its dataset where those of *beside* differ."""
+    several = len({(one.dataset, one.split) for one in beside}) > 1
+    where = f" on {short(cell.dataset, 40)} {short(cell.split, 30)}" if several else ""
+    return f"{named(cell)}{where}"
+
+
 def legend(cells: Iterable[CellView]) -> tuple[tuple[str, str], ...]:
     """Return sign and meaning of the marks that *cells* carry."""
     found = {sign for cell in cells for sign in signs(cell)}

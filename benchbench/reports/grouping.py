@@ -44,6 +44,11 @@ class Group:
         return max(sorted({n for n in names if n}), key=names.count, default=None)
 
     @property
+    def lower(self) -> frozenset[str]:
+        """Names of the metrics of which less is better."""
+        return frozenset(name for cell in self.cells for name in cell.lower_is_better)
+
+    @property
     def plotted(self) -> tuple[CellView, ...]:
         """Cells that have both a median latency and the group's primary metric."""
         name = self.primary
@@ -68,6 +73,11 @@ class Rung:
     """Why a figure is None."""
 
     @property
+    def worse(self) -> bool:
+        """True if the cell's accuracy is worse than the baseline's."""
+        return (self.accuracy_delta or 0.0) * sense(self.cell) < 0
+
+    @property
     def speed(self) -> float | None:
         """How many times as fast the cell is; above 1 is faster."""
         if self.time_ratio is None:
@@ -88,6 +98,17 @@ def finite(value: float | None) -> float | None:
 def accuracy(cell: CellView) -> float | None:
     """Return the cell's primary metric as a fraction of 1, or None."""
     return finite(cell.metrics.get(cell.primary)) if cell.primary else None
+
+
+def sense(cell: CellView) -> int:
+    """Return 1 if more of the cell's primary metric is better, -1 if less is."""
+    return -1 if cell.primary in cell.lower_is_better else 1
+
+
+def merit(cell: CellView) -> float | None:
+    """Return the cell's accuracy, its sign turned where less is better; None without any."""
+    value = accuracy(cell)
+    return None if value is None else value * sense(cell)
 
 
 def median_ms(cell: CellView) -> float | None:
@@ -149,7 +170,7 @@ def front(cells: Iterable[CellView]) -> tuple[CellView, ...]:
     points = [
         (m, -a, c)
         for c in cells
-        if (m := median_ms(c)) and (a := accuracy(c)) is not None and not differs(c)
+        if (m := median_ms(c)) and (a := merit(c)) is not None and not differs(c)
     ]
     points.sort(key=lambda point: point[:2])
     kept: list[tuple[float, float, CellView]] = []

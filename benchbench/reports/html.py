@@ -18,12 +18,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchbench.reports import (
+    confusion,
     drawing,
     evidence,
+    findings,
     grouping,
     pareto,
     protocol,
     summary,
+    sureness,
     terms,
     wording,
 )
@@ -93,6 +96,8 @@ class Row:
     """All caveats of its own; ``chips`` are those that no mark at its name tells already."""
     mismatch: str
     coverage: str
+    metered: bool
+    """True if the accuracy is drawn as a bar from 0 to 1: not where less is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,10 @@ class Heat:
     """With the signs of the cell."""
     edges: frozenset[int]
     """Columns that begin a model."""
+    lower: bool
+    """True if less is better."""
+    top: float
+    """The figure of the strongest colour: 1, or the largest where figures exceed it."""
     rows: tuple[tuple[str, tuple[Figure, ...]], ...]
 
 
@@ -169,12 +178,26 @@ class Section:
     staged: bool
 
 
+_CONTENTS = (
+    ("summary", "Summary"), ("tradeoff", "Trade-off"), ("cells", "All cells"),
+    ("precision", "Precision ladder"), ("evidence", "Evidence"), ("accuracy", "Accuracy"),
+    ("parts", "Slices and classes"), ("severity", "Severity"), ("curves", "Curves"),
+    ("confusion", "Confusion"), ("latency", "Latency"), ("stages", "Stages"),
+    ("protocol", "Protocol"), ("provenance", "Provenance"), ("limits", "Limits and terms"),
+)  # fmt: skip
+"""Anchors and names of the sections; those of :mod:`findings` only where there is any."""
+
+
 def _page(run: RunView) -> dict[str, Any]:
     runtimes = tuple(dict.fromkeys(cell.runtime for cell in run.cells))
     anchors = {cell.id: f"cell-{index}" for index, cell in enumerate(run.cells, 1)}
     present = {cell.precision for cell in run.cells}
     conditions = evidence.conditions(run.cells)
-    return {
+    groups = grouping.groups(run)
+    found = findings.page(run, groups)
+    return found | {
+        "contents": [entry for entry in _CONTENTS if found.get(entry[0], True)],
+        "lower": any(cell.lower_is_better for cell in run.cells),
         "title": run.title or run.suite,
         "machine": wording.environment_line(run.environment),
         "counts": summary.counts(run.cells),
@@ -182,7 +205,7 @@ def _page(run: RunView) -> dict[str, Any]:
         "anchors": anchors,
         "sections": [
             _section(index, group, runtimes, anchors, threaded=conditions is None)
-            for index, group in enumerate(grouping.groups(run), 1)
+            for index, group in enumerate(groups, 1)
         ],
         "runtimes": [(name, pareto.colour(name, runtimes)) for name in runtimes],
         "conditions": conditions,
@@ -300,6 +323,7 @@ def _row(
             mark.line for mark in evidence.marks(cell) if mark.sign == evidence.OTHERWISE
         ),
         coverage=wording.coverage(cell.placement),
+        metered=score is not None and 0 <= score <= 1 and grouping.sense(cell) > 0,
     )
 
 
@@ -335,8 +359,13 @@ def _heats(group: Group) -> Iterable[Heat]:
 
 def _heat(metric: str, cells: Sequence[CellView]) -> Heat:
     classes = dict.fromkeys(name for cell in cells for name in cell.per_class[metric])
+    lower = {name for cell in cells for name in cell.lower_is_better}
     return Heat(
-        metric=wording.metric_name(metric),
+        metric=wording.metric_name(metric, lower),
+        lower=metric in lower,
+        top=max(
+            [1.0, *(v for c in cells for k in c.per_class[metric].values() if (v := finite(k)))]
+        ),
         models=_spans((cell.model,) for cell in cells),
         runtimes=_spans((cell.runtime, cell.model, cell.device) for cell in cells),
         precisions=tuple(f"{c.precision}\u00a0{evidence.signs(c)}".rstrip() for c in cells),
@@ -393,6 +422,13 @@ def _templates() -> Environment:
         "remark": evidence.remark,
         "absence": wording.absence,
         "metric": wording.metric_name,
+        "half": sureness.half,
+        "bounds": sureness.bounds,
+        "verdict": sureness.verdict,
+        "probability": sureness.probability,
+        "percent": wording.percent,
+        "count": confusion.count,
+        "share": confusion.share,
         "plural": wording.plural,
         "whole": wording.whole,
         "finite": finite,

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, ClassVar
 
 from benchbench.types import Record
 from benchbench.view import CellView, RunView
+
+_NUMBER = r"(?:-?\d[\d.eE+-]*|null)"
+_NUMBERS = re.compile(rf"\[\n\s+({_NUMBER}(?:,\n\s+{_NUMBER})*)\n\s+\]")
+"""An indented list of numbers; no string holds a line feed that is not escaped."""
 
 
 class Json(Record):
@@ -20,14 +25,18 @@ class Json(Record):
     def render(self, run: RunView) -> bytes:
         """Return the object in UTF-8; what is absent, NaN or infinite is null.
 
-        ``drawing`` maps cell ids to sample quantiles and the trace, in milliseconds, each array
-        on a line of its own; ``suite_text`` is the suite as it was run.
+        Lists of numbers stand on a line of their own. ``drawing`` maps cell ids to sample
+        quantiles and the trace, in milliseconds; ``suite_text`` is the suite as it was run.
         """
         body = {**run.document(), "suite_text": run.suite_text}
-        text = _dump(_finite(body), indent=2).removesuffix("\n}")
+        text = _NUMBERS.sub(_on_one_line, _dump(_finite(body), indent=2)).removesuffix("\n}")
         drawing = ",\n".join(_line(cell) for cell in run.cells if cell.latency)
         inner = f"\n{drawing}\n  " if drawing else ""
         return f'{text},\n  "drawing": {{{inner}}}\n}}\n'.encode("utf-8", "backslashreplace")
+
+
+def _on_one_line(match: re.Match[str]) -> str:
+    return f"[{' '.join(match[1].split())}]"
 
 
 def _line(cell: CellView) -> str:

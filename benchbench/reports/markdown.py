@@ -10,7 +10,17 @@ from typing import Any, ClassVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from benchbench.reports import evidence, grouping, protocol, summary, terms, wording
+from benchbench.reports import (
+    evidence,
+    grouping,
+    parts,
+    protocol,
+    severity,
+    summary,
+    sureness,
+    terms,
+    wording,
+)
 from benchbench.reports.grouping import Group, accuracy, finite
 from benchbench.types import Record
 from benchbench.view import CellView, RunView
@@ -28,6 +38,7 @@ class Markdown(Record):
 
     def render(self, run: RunView) -> bytes:
         """Return GitHub-flavoured Markdown in UTF-8; every name in it is escaped."""
+        damaged = severity.panels(run.cells)
         text = _templates().get_template("report.md.j2").render(
             run=run,
             title=run.title or run.suite,
@@ -41,6 +52,10 @@ class Markdown(Record):
             limits=terms.LIMITS,
             conditions=evidence.conditions(run.cells),
             told=[cell for cell in run.cells if cell.placement],
+            parts=[some for kind in parts.PLURALS if (some := parts.found(run, kind))],
+            damaged=damaged[: severity.MOST_PANELS],
+            more_damaged=max(len(damaged) - severity.MOST_PANELS, 0),
+            severities=severity.SEVERITIES,
         )  # fmt: skip
         return (text.rstrip() + "\n").encode("utf-8", "backslashreplace")
 
@@ -123,6 +138,16 @@ def _proof(cell: CellView, threaded: bool) -> str:
     return ". ".join(told)
 
 
+def _shown(part: parts.Part) -> str:
+    """Return what a slice or class shows against fp32, or why its interval is absent."""
+    if part.comparison is None:
+        return part.reason
+    told = sureness.verdict(part.comparison)
+    if not sureness.bounds(part.comparison):
+        return told
+    return f"{told}, {sureness.probability(part.comparison)}"
+
+
 def _speed(rung: grouping.Rung) -> str:
     if rung.speed is None:
         return wording.ABSENT
@@ -148,6 +173,12 @@ def _templates() -> Environment:
         "named": evidence.named,
         "remark": evidence.remark,
         "metric": wording.metric_name,
+        "fraction": wording.fraction,
+        "plural": wording.plural,
+        "half": sureness.half,
+        "bounds": sureness.bounds,
+        "shown": _shown,
+        "raw": Markup,
         "seconds": wording.seconds,
         "ran": _ran,
         "chip": wording.chip,

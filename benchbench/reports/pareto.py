@@ -82,7 +82,8 @@ def _frame(group: Group, width: int, height: int) -> Frame:
     pad = max((high - low) * 0.12, 0.01)
     scale = scale_of([median_ms(cell) or 0.0 for cell in group.plotted], margin=0.12)
     assert scale is not None, "plotted cells have positive medians"
-    return Frame(width, height, scale, max(low - pad, 0.0), min(high + pad, 1.0))
+    top = min(high + pad, 1.0) if high <= 1 else high + pad
+    return Frame(width, height, scale, max(low - pad, 0.0), top)
 
 
 def _chart(alt: Any, group: Group, runtimes: Sequence[str], frame: Frame) -> Any:
@@ -92,7 +93,7 @@ def _chart(alt: Any, group: Group, runtimes: Sequence[str], frame: Frame) -> Any
     x = alt.X("x:Q", title="p50 latency, ms (log scale)").scale(
         type="log", domain=[frame.x.low, frame.x.high], nice=False
     )
-    title = f"{metric_name(group.primary)} (fraction of 1; the axis need not start at 0)"
+    title = f"{metric_name(group.primary, group.lower)} (the axis need not start at 0)"
     y = alt.Y("y:Q", title=title).scale(domain=[frame.y_low, frame.y_high], nice=False)
     narrow = frame.width < 500
     x = x.axis(values=list(frame.x.ticks(5 if narrow else 9)), format="~g", grid=True)
@@ -112,7 +113,7 @@ def _chart(alt: Any, group: Group, runtimes: Sequence[str], frame: Frame) -> Any
 
 
 def _row(cell: CellView, runtimes: Sequence[str], best: bool) -> dict[str, Any]:
-    told = f"{metric_name(cell.primary)} {fraction(accuracy(cell))}"
+    told = f"{metric_name(cell.primary, cell.lower_is_better)} {fraction(accuracy(cell))}"
     return {
         "x": median_ms(cell),
         "y": accuracy(cell),

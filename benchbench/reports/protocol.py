@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchbench.reports.grouping import variant
+from benchbench.reports.sureness import method
 from benchbench.reports.wording import leaves
 from benchbench.view import CellView
 
@@ -57,7 +58,11 @@ Sheets = dict[str, dict[str, str]]
 
 def _sheet(cell: CellView) -> dict[str, str]:
     scoring = {"evaluator": cell.evaluator, **cell.convention} if cell.evaluator else {}
-    return dict(leaves(dict(cell.protocol))) | dict(leaves({"scoring": scoring} if scoring else {}))
+    sure = method(cell)
+    told = {"scoring": scoring} if scoring else {}
+    return dict(leaves(dict(cell.protocol))) | dict(
+        leaves(told | ({"confidence": sure} if sure else {}))
+    )
 
 
 def _values(key: str, cells: Sequence[CellView], sheets: Sheets) -> dict[str, list[CellView]]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchbench.reports import parts
 from benchbench.reports.evidence import MARKED, OTHERWISE, PROXY, named, signs
 from benchbench.reports.grouping import (
     Group,
@@ -16,6 +17,8 @@ from benchbench.reports.grouping import (
     groups,
     ladder,
     median_ms,
+    merit,
+    sense,
     shared_caveats,
 )
 from benchbench.reports.wording import (
@@ -52,7 +55,7 @@ def counts(cells: Iterable[CellView]) -> dict[Status, int]:
 
 
 def summary(run: RunView) -> tuple[Sentence, ...]:
-    """Return the run in at most five sentences; two groups of cells at most are spoken of."""
+    """Return the run in at most six sentences; two groups of cells at most are spoken of."""
     parts = groups(run)
     told: list[Sentence | None] = [_counted(run.cells)]
     if len(parts) == 1:
@@ -60,7 +63,7 @@ def summary(run: RunView) -> tuple[Sentence, ...]:
     else:
         told += [_on(part, best) for part in parts[:2] if (best := most_accurate(part))]
         told.append(boldest(run.cells))
-    told.append(_doubts(run.cells))
+    told += [harm(run), _doubts(run.cells)]
     return tuple(sentence for sentence in told if sentence is not None)
 
 
@@ -85,7 +88,7 @@ def fastest(group: Group) -> Sentence | None:
     best = min(timed, key=lambda cell: median_ms(cell) or 0.0)
     facts = milliseconds(median_ms(best))
     if accuracy(best) is not None:
-        facts += f", {metric_name(best.primary)} {fraction(accuracy(best))}"
+        facts += f", {metric_name(best.primary, best.lower_is_better)} {fraction(accuracy(best))}"
     return Sentence("Fastest at p50:", f"{named(best)} ({facts}).")
 
 
@@ -96,9 +99,9 @@ def most_accurate(group: Group) -> Sentence | None:
     )
     if not scored:
         return None
-    best = min(scored, key=lambda c: (-(accuracy(c) or 0.0), median_ms(c) or math.inf))
+    best = min(scored, key=lambda c: (-(merit(c) or 0.0), median_ms(c) or math.inf))
     level = sum(fraction(accuracy(cell)) == fraction(accuracy(best)) for cell in scored) - 1
-    facts = f"{metric_name(best.primary)} {fraction(accuracy(best))}"
+    facts = f"{metric_name(best.primary, best.lower_is_better)} {fraction(accuracy(best))}"
     if median_ms(best) is not None:
         facts += f", p50 {milliseconds(median_ms(best))}"
     tail = f"; {plural(level, 'other')} level at three decimals" if level else ""
@@ -122,9 +125,11 @@ def boldest(cells: Sequence[CellView]) -> Sentence | None:
 def rung_sentence(rung: Rung) -> Sentence:
     """Return ``int8 in OpenVINO loses 0.012 mAP and is 2.41 × as fast as fp32 at p50``."""
     cell, change = rung.cell, rung.accuracy_delta or 0.0
-    name = metric_name(cell.primary)
+    name = metric_name(cell.primary, cell.lower_is_better)
     if abs(change) < 0.0005:
         effect = f"leaves {name} within 0.0005"
+    elif sense(cell) < 0:
+        effect = f"{'lowers' if change < 0 else 'raises'} {name} by {abs(change):.3f}"
     else:
         effect = f"{'loses' if change < 0 else 'gains'} {abs(change):.3f} {name}"
     if rung.baseline and cell.comparison and cell.comparison.a == rung.baseline.id:
@@ -134,6 +139,20 @@ def rung_sentence(rung: Rung) -> Sentence:
         f"{cell.precision} in {short(cell.runtime, 40)}",
         f"{effect} and is {ratio(rung.speed)} as fast as fp32 at p50 ({told}).",
     )
+
+
+def harm(run: RunView) -> Sentence | None:
+    """Return in how many cells slices or classes are worse than fp32; None if none is."""
+    told = []
+    for kind, many in parts.PLURALS.items():
+        counts = [len(parts.harmed(block)) for block in parts.blocks(run.cells, kind)]
+        hit = [count for count in counts if count]
+        if hit:
+            told.append(f"{plural(sum(hit), kind, many)} in {plural(len(hit), 'cell')}")
+    if not told:
+        return None
+    where = "named under Slices and classes"
+    return Sentence("Worse than fp32:", f"{' and '.join(told)}, after correction; {where}.")
 
 
 def _on(group: Group, sentence: Sentence) -> Sentence:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 LIMITS = (
     (
-        "Figures are point estimates, one process a cell, and no difference between two cells is "
-        "claimed to be significant, save the speed against fp32, whose interval covers the queries "
-        "of the two processes, not the spread between processes."
+        "Figures are point estimates where no interval stands beside them, one process a cell. A "
+        "difference of accuracy is claimed only from the paired difference on the same images, "
+        "corrected over its family; the interval of a speed covers the queries of the two "
+        "processes, not the spread between processes."
     ),
     (
         "Latency is single-stream: one query at a time, each begun when the last has ended. It "
@@ -46,6 +47,17 @@ GLOSSARY = (
      "(SNR): power of the reference over power of the error, 10 dB a factor of ten. "
      "Errors of 0.3 % of the spread, usual of fp16, are 50 dB; 4 %, of bf16, 28 dB; 12 %, of int8, "
      "18 dB.")),
+    ("±", ("Half a 95 % interval: 1.96 standard errors of a bootstrap over images. It tells how "
+     "far a figure would move on as many other images; which cell is better, only a paired "
+     "difference tells.")),
+    ("Worse, better", ("The paired difference from fp32 on the same images has a p-value below "
+     "0.05 after Holm's correction over all that was asked together. “No difference shown” is not "
+     "“no difference”.")),
+    ("Slice", ("A part of the dataset: chosen images, or chosen objects, of which the others are "
+     "ignored and not missed.")),
+    ("Severity", ("How badly images were damaged on purpose, 1 to 5, by the corruptions of "
+     "Hendrycks and Dietterich (2019); 0 is the images as they are.")),
+    ("↓", "Less is better: errors and distances. Of all other metrics more is."),
     ("Pareto front", "The cells that no other matches in accuracy and p50 and beats in one."),
     ("Caveat", "A recorded doubt about a measurement. The figure stands, and so does the doubt."),
     ("Effective queries", ("Queries divided by the integrated autocorrelation time: how many "

@@ -1,14 +1,14 @@
 """Every sentence and every number format that reports share.
 
 A figure that is absent prints as :data:`ABSENT`; its reason stands beside it or in a footnote.
-No sentence here claims that a difference is significant: a run holds point estimates.
+No sentence here claims that a difference is significant; :mod:`sureness` words those that are.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from benchbench.reports.grouping import ASKED, finite
@@ -16,6 +16,8 @@ from benchbench.types import Caveat, Failure, Placement, Status
 from benchbench.view import CellView, LatencyView, Speedup
 
 ABSENT = "–"
+LESS = "↓"
+"""Stands at the name of a metric of which less is better."""
 PERCENTILES = ("p50", "p90", "p95", "p99")
 STAGES = ("preprocess", "upload", "run", "download", "postprocess")
 STATUS: Mapping[Status, str] = {
@@ -53,9 +55,15 @@ def short(text: object, limit: int = 80) -> str:
     return f"{line[:head]}…{line[head + 1 - limit :]}"
 
 
-def metric_name(name: str | None) -> str:
-    """Return how people write the metric: ``AP`` is mAP in the COCO habit."""
-    return ABSENT if name is None else _METRICS.get(name.lower(), short(name, 40))
+def metric_name(name: str | None, lower: Collection[str] = ()) -> str:
+    """Return how people write the metric: ``AP`` is mAP in the COCO habit.
+
+    An arrow marks it if it is among *lower*, of which less is better.
+    """
+    if name is None:
+        return ABSENT
+    arrow = f" {LESS}" if name in lower else ""
+    return _METRICS.get(name.lower(), short(name, 40)) + arrow
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchbench import plugins
+from benchbench.corruptions import Corruption
 from benchbench.errors import SuiteError, UsageError
 from benchbench.files import is_file
 from benchbench.suite import document as yaml_document
@@ -27,6 +28,14 @@ class LoadedSuite:
     document: Document
     settings: Mapping[str, Any]
     datasets: Mapping[str, Any]
+    bases: Mapping[str, str] = field(default_factory=dict)
+    """Name of a dataset that ``corruptions`` made → the entry that it was made from."""
+
+    def dataset_trail(self, entry: Any) -> Trail:
+        """Return where *entry* stands in the file."""
+        name = self.bases.get(entry.name, entry.name)
+        names = [one.name for one in self.suite.datasets]
+        return ("datasets", names.index(name))
 
     @property
     def slices(self) -> Mapping[str, Any]:
@@ -80,7 +89,33 @@ def _load(raw: Document, values: Mapping[str, Any]) -> LoadedSuite:
             problems.append(error)
     if problems:
         raise combine(problems)
-    return LoadedSuite(suite, document, values, datasets)
+    return _with_corrupted(LoadedSuite(suite, document, values, datasets))
+
+
+def _with_corrupted(loaded: LoadedSuite) -> LoadedSuite:
+    """Return *loaded* with a dataset entry for each corruption and severity that is asked for."""
+    entries, datasets = list(loaded.suite.datasets), dict(loaded.datasets)
+    bases: dict[str, str] = {}
+    for index, entry in enumerate(loaded.suite.datasets):
+        for made in _corrupted(entry):
+            if made.name in datasets:
+                trail = ("datasets", index, "corruptions")
+                raise loaded.error(f"the name '{made.name}' is used twice", trail)
+            datasets[made.name], bases[made.name] = datasets[entry.name], entry.name
+            entries.append(made)
+    suite = loaded.suite.model_copy(update={"datasets": tuple(entries)})
+    return replace(loaded, suite=suite, datasets=datasets, bases=bases)
+
+
+def _corrupted(entry: Any) -> Iterator[Any]:
+    asked = entry.corruptions
+    for name in asked.names if asked else ():
+        for severity in asked.severities:
+            corrupt = Corruption(name=name, severity=severity, seed=asked.seed)
+            called = f"{entry.name} {name} {severity}"
+            yield entry.model_copy(
+                update={"name": called, "corrupt": corrupt, "corruptions": None, "slices": ()}
+            )
 
 
 def _dataset(entry: Any, document: Document, trail: Trail) -> Any:

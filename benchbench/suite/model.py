@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from benchbench import plugins
-from benchbench.corruptions import Corruption
+from benchbench.corruptions import Corruption, CorruptionName
 from benchbench.inputs import InputContract
 from benchbench.slicing import SliceSpec
 from benchbench.types import Precision, Record, TaskName
@@ -50,6 +50,19 @@ Devices = Annotated[tuple[Device, ...], BeforeValidator(_listed), Field(min_leng
 Precisions = Annotated[tuple[Precision, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
+class Corruptions(Record):
+    """Corruptions by severity, each a dataset beside the clean one."""
+
+    names: Annotated[tuple[CorruptionName, ...], BeforeValidator(_listed), Field(min_length=1)]
+    """What happens to the images."""
+    severities: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=5)], ...], BeforeValidator(_listed), Field(min_length=1)
+    ] = (1, 2, 3, 4, 5)
+    """How badly, from 1 to 5."""
+    seed: int = Field(default=0, ge=0)
+    """Noise, the direction of motion and the shape of fog follow from it and the image's id."""
+
+
 class DatasetEntry(Record):
     """A dataset to evaluate on: a card by name or path, or a source written in place."""
 
@@ -66,6 +79,8 @@ class DatasetEntry(Record):
     """Use only the first N images (by id)."""
     corrupt: Corruption | None = None
     """Damage that is done to every image whose prediction is scored."""
+    corruptions: Corruptions | None = None
+    """Evaluate on damaged images too: a dataset for each corruption and severity, accuracy only."""
     slices: Annotated[tuple[SliceSpec, ...], Field(max_length=50)] = ()
     """Parts of the split that are also looked at alone: images or objects of a kind."""
 

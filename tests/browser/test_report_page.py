@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.report_findings import hostile_findings, knowing
 from tests.report_fixture import hostile, varied
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -29,12 +30,17 @@ FLAGS = (
 )  # fmt: skip
 
 
+EVERY = ["run", "hostile", "findings", "hostile findings"]
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("pages")
     found = {}
-    for name, view in (("run", varied()), ("hostile", hostile())):
-        path = folder / f"{name}.html"
+    views = {"run": varied(), "hostile": hostile()}
+    views |= {"findings": knowing(), "hostile findings": hostile_findings()}
+    for name, view in views.items():
+        path = folder / f"{name.replace(' ', '-')}.html"
         path.write_bytes(Html().render(view))
         found[name] = path.as_uri()
     return found
@@ -75,7 +81,7 @@ def _requests(browser) -> list[str]:
     return [params["request"]["url"] for params in sent]
 
 
-@pytest.mark.parametrize("name", ["run", "hostile"])
+@pytest.mark.parametrize("name", EVERY)
 def test_the_page_loads_without_console_message_or_request(page, pages, name: str) -> None:
     page.get_log("performance")
     page.get(pages[name])
@@ -149,7 +155,7 @@ def test_the_page_follows_the_system_s_dark_theme(page, pages) -> None:
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-@pytest.mark.parametrize("name", ["run", "hostile"])
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("width", [320, 400, 768, 1280])
 def test_the_page_never_scrolls_sideways(page, pages, name: str, width: int) -> None:
     _resize(page, width)
@@ -184,14 +190,52 @@ def test_without_scripts_the_page_shows_all_and_no_dead_button(page, pages) -> N
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
+def test_a_table_of_slices_sorts_by_difference_and_keeps_absent_ones_last(page, pages) -> None:
+    page.get(pages["findings"])
+    head = page.find_element("css selector", '#parts th[data-column="4"]')
+    head.find_element("css selector", "button").send_keys("\n")
+    told = page.execute_script(
+        "const table = document.querySelector('#parts table');"
+        "return [...table.tBodies[0].rows].map(row => Number(row.cells[4].dataset.v))"
+    )
+    assert told == sorted(told)
+    assert told[0] == -0.09
+
+
+def test_panels_stand_side_by_side_where_there_is_room_and_below_one_another_where_not(
+    page, pages
+) -> None:
+    tops = (
+        "return new Set([...document.querySelectorAll('#curves .panel')]"
+        ".map(panel => Math.round(panel.getBoundingClientRect().left))).size"
+    )
+    page.get(pages["findings"])
+    assert page.execute_script(tops) == 3
+    _resize(page, 400)
+    assert page.execute_script(tops) == 1
+
+
+OPEN = (
+    "document.documentElement.dataset.theme = arguments[0];"
+    "document.querySelectorAll('details').forEach(part => part.open = true)"
+)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_violation(page, theme: str) -> None:
     axe = pytest.importorskip("axe_core_python.selenium", reason="axe-core-python is not installed")
-    page.execute_script(
-        "document.documentElement.dataset.theme = arguments[0];"
-        "document.querySelectorAll('details').forEach(part => part.open = true)",
-        theme,
-    )
+    page.execute_script(OPEN, theme)
     found = axe.Axe().run(page)
     assert len(found["passes"]) > 20
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("section", ["parts", "severity", "curves", "confusion"])
+def test_axe_finds_no_violation_in_a_section_of_findings(page, pages, section, theme: str) -> None:
+    axe = pytest.importorskip("axe_core_python.selenium", reason="axe-core-python is not installed")
+    page.get(pages["findings"])
+    page.execute_script(OPEN, theme)
+    found = axe.Axe().run(page, context=f"#{section}")
+    assert len(found["passes"]) > 5
     assert [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]] == []

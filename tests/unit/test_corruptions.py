@@ -137,6 +137,6 @@ def test_without_the_library_the_error_tells_what_to_install(
 
 @pytest.mark.usefixtures("library")
 def test_the_protocol_card_names_the_corruption_and_the_library() -> None:
-    line = Corruption(name="fog", severity=3, seed=2).describe()["corruption"]
-    assert line.startswith("fog, severity 3 of 5, seed 2")
-    assert "imagecorruptions-imaug 1." in line
+    card = Corruption(name="fog", severity=3, seed=2).describe()
+    assert (card["name"], card["severity"], card["seed"]) == ("fog", 3, 2)
+    assert "imagecorruptions-imaug 1." in card["done"]

@@ -11,7 +11,10 @@ import pytest
 
 from benchbench.errors import MissingDependency
 from benchbench.protocols import Report
-from benchbench.reports.figures import HEIGHT, MOST_CLASSES, WIDTH, Figures, strip
+from benchbench.reports.figures import Figures
+from benchbench.reports.figures.classes import MOST_CLASSES
+from benchbench.reports.figures.latency import strip
+from benchbench.reports.figures.style import HEIGHT, WIDTH
 from benchbench.types import Caveat
 from benchbench.view import CellView, RunView
 from tests.report_fixture import (

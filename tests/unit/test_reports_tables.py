@@ -18,6 +18,7 @@ from benchbench import flat
 from benchbench.reports.csv import COLUMNS, Csv, field
 from benchbench.reports.json import Json
 from benchbench.reports.markdown import Markdown, escape, fence
+from tests.report_findings import knowing
 from tests.report_fixture import CRASH, HOSTILE, broken, hostile, measured, odd, run, small, varied
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -143,6 +144,19 @@ def test_json_is_the_show_document_plus_suite_text_and_drawing() -> None:
     assert text == view.suite_text
     assert set(drawing) == {cell.id for cell in view.cells if cell.latency}
     assert tuple(drawing[view.cells[0].id]["trace_ms"]) == view.cells[0].latency.trace_ms
+
+
+def test_lists_of_numbers_stand_on_one_line_and_no_text_is_touched() -> None:
+    name = "[\n  1,\n  2\n]"
+    view = knowing()
+    cell = view.cells[0].model_copy(update={"model": name})
+    text = Json().render(run((cell,))).decode()
+    assert max(len(line.split(",")) for line in text.split("\n")) >= 101
+    body = json.loads(text)["cells"][0]
+    assert body["model"] == name
+    assert body["curves"]["calibration"]["y"][1] is None
+    assert tuple(body["curves"]["precision_recall"]["y"]) == cell.curves["precision_recall"].y
+    assert body["slices"][0]["name"] == cell.slices[0].name
 
 
 def test_json_of_a_run_without_timed_cells_has_an_empty_drawing() -> None:

@@ -1,0 +1,67 @@
+"""Accuracy against severity of corruption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from benchbench.reports import severity
+from benchbench.reports.figures.panels import Pen, batches, legend, panel_axes, pen
+from benchbench.reports.figures.sheet import Sheet, caption_of
+from benchbench.reports.figures.style import INK, SHADES
+from benchbench.reports.figures.text import Hand
+from benchbench.reports.grouping import Group, finite
+from benchbench.reports.wording import metric_name
+from benchbench.view import RunView
+
+
+def severity_pages(run: RunView, hand: Hand) -> Iterator[Any]:
+    """Yield a page for every three corruptions of a dataset."""
+    found = severity.panels(run.cells)[: severity.MOST_PANELS]
+    for base in dict.fromkeys((panel.dataset, panel.split) for panel in found):
+        own = [panel for panel in found if (panel.dataset, panel.split) == base]
+        for panels in batches(own):
+            yield _page(run, hand, panels)
+
+
+def _page(run: RunView, hand: Hand, panels: Sequence[severity.Panel]) -> Any:
+    first = panels[0].lines[0].cell
+    cells = tuple(line.cell for panel in panels for line in panel.lines)
+    group = Group(panels[0].dataset, panels[0].split, first.task, first.batch, cells)
+    sheet = Sheet(group, (), hand, caption_of(group, run))
+    note = "Severity 0: the images as they are. Bars: 95 % intervals at this n. The vertical axis"
+    more = max(panel.more for panel in panels)
+    note += " need not start at 0." + (f" Not drawn: {more:,} more cells." if more else "")
+    page = sheet.page("Accuracy against severity", note)
+    pens: list[Pen] = []
+    for at, panel in enumerate(panels):
+        axes = panel_axes(page, at, len(panels))
+        room = 95 if len(panels) > 2 else 160
+        title = hand.fit(panel.damage.name.replace("_", " "), 8, room)
+        axes.set_title(title, size=8, color=INK)
+        lower = (panel.metric,) if panel.lower_is_better else ()
+        axes.set_ylabel(hand.fit(metric_name(panel.metric, lower), 7, 120), size=7)
+        pens += _draw(axes, panel)
+    legend(sheet, page, pens)
+    return page.figure
+
+
+def _draw(axes: Any, panel: severity.Panel) -> list[Pen]:
+    axes.set_xlim(-0.3, 5.3)
+    axes.set_xticks(severity.SEVERITIES)
+    axes.set_xlabel("severity", size=7)
+    axes.tick_params(labelsize=6.5)
+    pens = []
+    for at, line in enumerate(panel.lines):
+        pens.append(drawn := pen(line.name, at % len(SHADES), at // len(SHADES)))
+        shift = (at % 7 - 3) * 0.035
+        known = [point for point in line.points if point.value is not None or point.asked]
+        places = [point.severity + shift for point in known]
+        values = [float("nan") if point.value is None else point.value for point in known]
+        axes.plot(places, values, color=drawn.shade, linestyle=drawn.style, lw=1.0, marker="o",
+                  markersize=2.4)  # fmt: skip
+        for place, point in zip(places, known, strict=True):
+            low, high = (finite(getattr(point.interval, end, None)) for end in ("low", "high"))
+            if point.value is not None and low is not None and high is not None:
+                axes.plot([place, place], [low, high], color=drawn.shade, lw=0.7)
+    return pens
