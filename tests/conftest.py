@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import importlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.tiny import PLUGINS
+
+
+def pytest_configure() -> None:
+    """Give each of several test processes a device lock of its own: one process a machine has one."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker:
+        folder = Path(tempfile.gettempdir()) / f"benchbench-tests-{os.getuid()}-{worker}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.environ["TMPDIR"] = str(folder)
+        tempfile.tempdir = None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a module's fixture in one of several test processes."""
+    for item in items:
+        known = getattr(item, "_fixtureinfo", None)
+        found = known.name2fixturedefs.values() if known else ()
+        if any(one.scope == "module" for definitions in found for one in definitions):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")

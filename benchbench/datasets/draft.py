@@ -74,7 +74,7 @@ class Draft:
         attributes: Mapping[str, Any] | None = None,
         identity: int | None = None,
     ) -> Frame:
-        """Add the image at *path*, whose header gives its size; without *identity* ids count from 1.
+        """Add the image at *path*, whose header gives its size; ids count from 1 unless given.
 
         ``notes`` counts ``exif_turned_images``: their labels may be meant for the turned image,
         while scores are of the stored pixels.

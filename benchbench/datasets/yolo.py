@@ -22,6 +22,7 @@ class Yolo(Imported):
     """Imports YOLO label files: boxes, and polygons where a line holds one."""
 
     format_name: ClassVar[str] = "yolo"
+    line: ClassVar[str] = "'class x y width height' or 'class x1 y1 x2 y2 x3 y3 …'"
 
     data: Path = Path("data.yaml")
     """File with ``names``, ``train``, ``val``, ``test``; read where an option lacks its part."""
@@ -56,14 +57,47 @@ class Yolo(Imported):
             if not is_file(label):
                 draft.notes["images_without_label_file"] += 1
                 continue
-            for row in _rows(label, len(names), draft):
-                draft.annotation(frame, int(row[0]) + 1, **_shape(row[1:], frame))
+            for row in self._rows(label, len(names), draft):
+                draft.annotation(frame, int(row[0]) + 1, **self._shape(row[1:], frame))
         if draft.notes["images_without_label_file"] == len(images):
             raise DatasetError(
                 f"none of the {len(images)} images of '{split}' has a label file; the first would"
                 f" be {self._label_file(images[0])}",
                 hint="labels lie in 'labels' where the images lie in 'images', or beside them",
             )
+
+    def _rows(self, path: Path, classes: int, draft: Draft) -> Iterator[tuple[float, ...]]:
+        """Yield class and coordinates of each line; repeated lines count once, as in YOLO."""
+        seen = set()
+        for number, line in enumerate(read_text(path).splitlines(), 1):
+            if not line.strip():
+                continue
+            row = _numbers(line)
+            if fault := _row_fault(row, classes) or self._odd(row):
+                raise DatasetError(
+                    fault,
+                    hint=f"a line is {self.line}, in shares of the image's width and height",
+                    place=Place(str(path), number),
+                )
+            if row in seen:
+                draft.notes["repeated_labels_dropped"] += 1
+                continue
+            seen.add(row)
+            yield row
+
+    @staticmethod
+    def _odd(row: Sequence[float]) -> str | None:
+        """Return what is wrong with a line for this format."""
+        if len(row) != 5 and (len(row) < 7 or len(row) % 2 == 0):
+            return "the line is neither five numbers nor a class and three or more pairs"
+        if len(row) == 5 and min(row[3:]) < 0:
+            return f"the box's size {row[3]:g} × {row[4]:g} is negative"
+        return None
+
+    @staticmethod
+    def _shape(values: Sequence[float], frame: Frame) -> dict[str, Any]:
+        """Return the keys of the annotation that a line's coordinates make."""
+        return _shape(values, frame)
 
     def _sources(self) -> Mapping[str, list[str]]:
         if self.images is not None:
@@ -152,27 +186,6 @@ class Yolo(Imported):
         return (self.root / PurePosixPath(*parts)).with_suffix(".txt")
 
 
-def _rows(path: Path, classes: int, draft: Draft) -> Iterator[tuple[float, ...]]:
-    """Yield class and coordinates of each line; a line that comes twice counts once, as in YOLO."""
-    seen = set()
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        if not line.strip():
-            continue
-        row = _numbers(line)
-        if fault := _row_fault(row, classes):
-            raise DatasetError(
-                fault,
-                hint="a line is 'class x y width height' or 'class x1 y1 x2 y2 x3 y3 …', in shares"
-                " of the image's width and height",
-                place=Place(str(path), number),
-            )
-        if row in seen:
-            draft.notes["repeated_labels_dropped"] += 1
-            continue
-        seen.add(row)
-        yield row
-
-
 def _numbers(line: str) -> tuple[float, ...]:
     try:
         return tuple(map(float, line.split()))
@@ -181,16 +194,12 @@ def _numbers(line: str) -> tuple[float, ...]:
 
 
 def _row_fault(row: tuple[float, ...], classes: int) -> str | None:
-    if len(row) != 5 and (len(row) < 7 or len(row) % 2 == 0):
+    if len(row) < 5:
         return "the line is neither five numbers nor a class and three or more pairs"
     if not row[0].is_integer() or not 0 <= row[0] < classes:
         return f"the class {row[0]:g} is none of the {classes} classes 0…{classes - 1}"
     wrong = [value for value in row[1:] if not -_SLACK <= value <= 1 + _SLACK]
-    if wrong:
-        return f"the coordinate {wrong[0]:g} is not between 0 and 1"
-    if len(row) == 5 and min(row[3:]) < 0:
-        return f"the box's size {row[3]:g} × {row[4]:g} is negative"
-    return None
+    return f"the coordinate {wrong[0]:g} is not between 0 and 1" if wrong else None
 
 
 def _shape(values: Sequence[float], frame: Frame) -> dict[str, Any]:
