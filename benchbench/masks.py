@@ -67,15 +67,6 @@ def runs_by_mask(lengths: NDArray[Any], runs: NDArray[Any]) -> list[NDArray[Any]
     return list(np.split(runs, np.cumsum(lengths)[:-1])) if len(lengths) else []
 
 
-def areas_px(lengths: NDArray[Any], runs: NDArray[Any]) -> NDArray[np.int64]:
-    """Return (N,) pixels of each mask; each has at least one run."""
-    signed = runs.astype(np.int64)
-    signed[1::2] *= -1
-    # Zeros less ones of each mask, up to the sign that its first run has among all.
-    balance = totals_px(lengths, signed) * (1 - 2 * (_starts(lengths) % 2))
-    return (totals_px(lengths, runs) - balance) // 2
-
-
 def totals_px(lengths: NDArray[Any], runs: NDArray[Any]) -> NDArray[np.int64]:
     """Return (N,) pixels, zeros and ones, that the runs of each mask cover (at least one each)."""
     if not len(lengths):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,6 +169,8 @@ def _checked_rle(
         raise _fault(annotation, f"RLE size {size} is not the image's [{height}, {width}]")
     if isinstance(counts, str | bytes):
         return _checked_coded(annotation, counts, height, width)
+    if _whole(counts) and min(counts) >= 0 and sum(counts) == height * width:
+        return {"size": [height, width], "counts": counts}
     runs = _numbers(counts, "iu")
     if runs is None:
         kind = type(counts).__name__
@@ -181,6 +183,11 @@ def _checked_rle(
             f" sum to {height} × {width} = {height * width}",
         )
     return {"size": [height, width], "counts": runs.tolist()}
+
+
+def _whole(counts: Any) -> TypeGuard[list[int]]:
+    """Whether *counts* is a list of Python's own integers, as JSON gives it: no array is needed."""
+    return type(counts) is list and set(map(type, counts)) == {int}
 
 
 def _checked_coded(

@@ -106,9 +106,7 @@ class CocoBoxes(CocoLimits):
         if not self.diagnostics:
             return Diagnostics({}, {}, {})
         matches = match(detected, known, self.max_detections[-1])
-        return diagnose(
-            matches, class_names(truth), self.calibration_bins, self.confusion_classes
-        )
+        return diagnose(matches, class_names(truth), self.calibration_bins, self.confusion_classes)
 
     def _conventions(self) -> dict[str, str]:
         return conventions(self.calibration_bins) if self.diagnostics else {}
@@ -135,7 +133,7 @@ def _evaluate(split: DatasetSplit, truth: Truth, found: Found, limits: Limits) -
 
 
 def _bounds(counts: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return first and last + 1 of runs of categories with at most so many detections, if it can be."""
+    """Return first and last + 1 of runs of categories; one that has too many runs alone."""
     starts, held = [0], 0
     for category, count in enumerate(counts.tolist()):
         if held and held + count > _AT_ONCE:

@@ -20,7 +20,7 @@ _EPS = np.spacing(1.0)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _compiled(function: _Function) -> _Function:
+def compiled(function: _Function) -> _Function:
     """Compile *function* at its first call and keep the machine code for later processes.
 
     numba keeps it in ``NUMBA_CACHE_DIR``, else beside this file, else in the user's cache; where
@@ -73,7 +73,7 @@ class Ranking(NamedTuple):
     """(T, K + 1)."""
 
 
-@_compiled
+@compiled
 def _overlap(found: NDArray[np.float64], truth: NDArray[np.float64], crowd: bool) -> float:
     width = min(found[0] + found[2], truth[0] + truth[2]) - max(found[0], truth[0])
     if width <= 0:
@@ -88,7 +88,7 @@ def _overlap(found: NDArray[np.float64], truth: NDArray[np.float64], crowd: bool
     return float(shared / union)
 
 
-@_compiled
+@compiled
 def box_overlaps(
     cells: Cells,
     found: NDArray[np.float64],
@@ -111,7 +111,7 @@ def box_overlaps(
     return out
 
 
-@_compiled
+@compiled
 def _order(ignored: NDArray[np.bool_], order: NDArray[np.int64]) -> NDArray[np.int64]:
     """Fill *order* with the positions of objects: those that count first, each part as it was."""
     n = 0
@@ -123,7 +123,7 @@ def _order(ignored: NDArray[np.bool_], order: NDArray[np.int64]) -> NDArray[np.i
     return order[:n]
 
 
-@_compiled
+@compiled
 def _best(
     ious: NDArray[np.float64],
     least: float,
@@ -147,7 +147,7 @@ def _best(
     return found
 
 
-@_compiled
+@compiled
 def _match_cell(
     ious: NDArray[np.float64],
     near: NDArray[np.bool_],
@@ -172,7 +172,7 @@ def _match_cell(
                 free[at] = crowd[at]
 
 
-@_compiled
+@compiled
 def _mark_near(ious: NDArray[np.float64], least: float, near: NDArray[np.bool_]) -> bool:
     """Fill which detections reach *least* on any object; return whether any does."""
     found = False
@@ -205,7 +205,7 @@ def match(
     return out
 
 
-@_compiled
+@compiled
 def _match_cells(
     cells: Cells,
     ious: NDArray[np.float64],
@@ -227,11 +227,11 @@ def _match_cells(
             continue
         for a in range(len(ignored)):
             counted = ignored[a, begin:end]
-            objects = (_order(counted, order), counted, crowd[begin:end], free)
+            objects = (_order(counted, order), counted, crowd[begin:end], free[: end - begin])
             _match_cell(own, near, objects, thresholds, out[:, a, first:last])
 
 
-@_compiled
+@compiled
 def class_sums(
     weights: NDArray[np.int32],
     image: NDArray[np.int32],
@@ -247,7 +247,7 @@ def class_sums(
     return out
 
 
-@_compiled
+@compiled
 def _count(
     weights: NDArray[np.int32],
     ranking: Ranking,
@@ -271,7 +271,7 @@ def _count(
             own[i, lane] = weights[image, lane]
 
 
-@_compiled
+@compiled
 def _precision(
     ranking: Ranking,
     t: int,
@@ -298,7 +298,7 @@ def _precision(
     return n
 
 
-@_compiled
+@compiled
 def _interpolated(
     precision: NDArray[np.float64],
     hits: NDArray[np.int32],
@@ -339,7 +339,7 @@ def average_precision(
     return out
 
 
-@_compiled
+@compiled
 def _average_precision(
     weights: NDArray[np.int32],
     ranking: Ranking,

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
 
 from benchbench.metrics import coco_tally
 from benchbench.metrics.coco_numbers import Limits
@@ -23,13 +22,6 @@ class CocoLimits(Record):
 
     max_detections: Limits = (1, 10, 100)
     """Best detections of an image and class that count; AP uses the last, AR each."""
-
-    @field_validator("max_detections")
-    @classmethod
-    def _ascending(cls, limits: Limits) -> Limits:
-        if not 0 < limits[0] < limits[1] < limits[2]:
-            raise ValueError(f"must be positive and ascending, not {list(limits)}")
-        return limits
 
     def estimates(
         self, tally: Tally, weights: NDArray[np.int64]

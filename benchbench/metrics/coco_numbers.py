@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 
 from benchbench.metrics.pairing import unique_names
 from benchbench.types import Curve, DatasetSplit
 
 Number = tuple[float | None, str]
 """A value and the area range that it belongs to."""
-Limits = tuple[int, int, int]
+
+
+def _ascending(limits: tuple[int, int, int]) -> tuple[int, int, int]:
+    if not 0 < limits[0] < limits[1] < limits[2]:
+        raise ValueError(f"must be positive and ascending, not {list(limits)}")
+    return limits
+
+
+Limits = Annotated[tuple[int, int, int], AfterValidator(_ascending)]
+"""Three limits of detections, positive and ascending."""
 Evaluation = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Precision (IoU, recall, class, area, limit) and recall (IoU, class, area, limit), -1 where
 undefined."""

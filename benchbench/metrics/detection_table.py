@@ -98,7 +98,8 @@ def _columns(known: NDArray[np.int64], labels: NDArray[Any]) -> NDArray[np.int64
         return place
     table = np.full(high + 1, len(known), np.int64)
     table[known] = np.arange(len(known))
-    return table[labels]
+    found: NDArray[np.int64] = table[labels]
+    return found
 
 
 _LARGEST_TABLE = 1 << 20

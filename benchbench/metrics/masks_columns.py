@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchbench.errors import DatasetError, PredictionError
-from benchbench.masks import areas_px, coded_counts, totals_px
 from benchbench.truth import segmentation_rle
 from benchbench.types import Annotation, DatasetSplit, Image, Instances
 
@@ -63,19 +62,23 @@ def columns(pairs: Iterable[tuple[Image, Instances]], ids: Ids) -> Columns:
     that do not belong together, scores that are not finite, unknown labels, and runs that do not
     cover the image exactly.
     """
-    known = np.array(sorted(ids.categories), np.int64)
+    from benchbench.metrics import masks_kernels
+
+    pairs = sorted(pairs, key=lambda pair: pair[0].id)
     counts, owners, rles = [], [], []
     parts: list[tuple[NDArray[Any], ...]] = [(np.zeros(0), np.zeros(0, np.int64), np.zeros(0))]
-    # One image after the other: the runs of all, widened for the sums, would fill the memory.
-    for image, found in sorted(pairs, key=lambda pair: pair[0].id):
-        _check(image, found, known)
+    # One image after the other: the text of all, before it is cut, would fill the memory.
+    for image, found in pairs:
+        coded = masks_kernels.code(found.lengths, _runs(image, found))
+        _check_totals(image, coded.totals)
         size = [image.height, image.width]
-        parts.append((found.scores, found.labels, areas_px(found.lengths, found.runs)))
-        texts = coded_counts(found.lengths, found.runs)
-        rles += [{"size": size, "counts": text} for text in texts]
-        counts.append(len(texts))
+        parts.append((found.scores, found.labels, coded.areas))
+        rles += [{"size": size, "counts": text} for text in coded.counts]
+        counts.append(len(coded.counts))
         owners.append(ids.images[image.id])
     scores, labels, areas = (np.concatenate(column) for column in zip(*parts, strict=True))
+    known = np.array(sorted(ids.categories), np.int64)
+    _check_values(pairs, scores, labels, known)
     return Columns(
         images=np.repeat(np.array(owners, np.int64), counts),
         categories=np.searchsorted(known, labels).astype(np.int64) + 1,
@@ -105,12 +108,18 @@ def _truth_rle(annotation: Annotation, height: int, width: int) -> dict[str, Any
     return segmentation_rle(annotation, height, width)
 
 
-def _check(image: Image, found: Instances, known: NDArray[np.int64]) -> None:
-    _check_shapes(image, found)
-    _check_kinds(image, found)
-    _refuse(image, ~np.isfinite(found.scores), found.scores, "score")
-    _refuse(image, ~np.isin(found.labels, known), found.labels, "label")
-    _check_runs(image, found)
+def _check_values(
+    pairs: Sequence[tuple[Image, Instances]],
+    scores: NDArray[Any],
+    labels: NDArray[Any],
+    known: NDArray[np.int64],
+) -> None:
+    """Refuse what is not finite or not known; images are looked through only if there is any."""
+    if np.isfinite(scores).all() and np.isin(labels, known).all():
+        return
+    for image, found in pairs:
+        _refuse(image, ~np.isfinite(found.scores), found.scores, "score")
+        _refuse(image, ~np.isin(found.labels, known), found.labels, "label")
 
 
 def _check_shapes(image: Image, found: Instances) -> None:
@@ -136,15 +145,24 @@ def _check_kinds(image: Image, found: Instances) -> None:
             _fault(image, f"{name} are {array.dtype}, not integers", "runs")
 
 
-def _check_runs(image: Image, found: Instances) -> None:
-    lengths, runs = found.lengths.astype(np.int64), found.runs
-    _refuse(image, lengths < 1, lengths, "number of runs")
+def _runs(image: Image, found: Instances) -> NDArray[np.uint32]:
+    """Return the runs, fit to be walked by *found*'s lengths."""
+    _check_shapes(image, found)
+    _check_kinds(image, found)
+    lengths, runs = found.lengths, found.runs
+    if lengths.size and lengths.min() < 1:
+        _refuse(image, lengths < 1, lengths, "number of runs")
     if int(lengths.sum()) != len(runs):
         _fault(image, f"lengths sum to {lengths.sum()}, but there are {len(runs)} runs", "runs")
-    if runs.size and runs.min() < 0:
-        _fault(image, f"a run of {runs.min()} pixels", "runs")
+    if runs.dtype != np.uint32:
+        for least_or_most in (runs.min(initial=0), runs.max(initial=0)):
+            if not 0 <= least_or_most < 1 << 32:
+                _fault(image, f"a run of {least_or_most} pixels", "runs")
+    return runs.astype(np.uint32, copy=False)
+
+
+def _check_totals(image: Image, totals: NDArray[np.int64]) -> None:
     pixels = image.height * image.width
-    totals = totals_px(lengths, runs)
     wrong = np.flatnonzero(totals != pixels)
     if wrong.size:
         _fault(

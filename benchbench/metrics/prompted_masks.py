@@ -187,13 +187,13 @@ def _table(
 def _mean(values: Values, images: NDArray[np.int64], weights: NDArray[np.int64]) -> Values:
     """Return (B,) means of *values* (P,) that are not NaN, each weighed as its image."""
     known = ~np.isnan(values)
-    drawn, size = values[known], weights.shape[1]
+    drawn, owners, size = values[known], images[known], weights.shape[1]
     if len(drawn) < size:
-        weights, sums, counts = weights[:, images[known]], drawn, np.ones(len(drawn))
-    else:
-        sums = np.bincount(images[known], weights=drawn, minlength=size)
-        counts = np.bincount(images[known], minlength=size).astype(np.float64)
-    found: Values = (weights @ sums) / (weights @ counts)
+        chosen = weights[:, owners]
+        few: Values = (chosen @ drawn) / chosen.sum(axis=1)
+        return few
+    sums = np.bincount(owners, weights=drawn, minlength=size)
+    found: Values = (weights @ sums) / (weights @ np.bincount(owners, minlength=size))
     return found
 
 

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
 
 from benchbench.metrics.coco_columns import Found, Truth
 from benchbench.metrics.coco_numbers import Limits, names, reasons
@@ -37,13 +36,6 @@ class PycocotoolsBoxes(Record):
 
     max_detections: Limits = (1, 10, 100)
     """Best detections of an image and class that count; without 100 among them ``map`` is None."""
-
-    @field_validator("max_detections")
-    @classmethod
-    def _ascending(cls, limits: Limits) -> Limits:
-        if not 0 < limits[0] < limits[1] < limits[2]:
-            raise ValueError(f"must be positive and ascending, not {list(limits)}")
-        return limits
 
     def as_ours(self, ours: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the options that follow *ours*, a metric with its options; None if none do."""

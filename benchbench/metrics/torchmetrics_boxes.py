@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import field_validator
 
 from benchbench.metrics.coco_columns import Found, Truth
 from benchbench.metrics.coco_numbers import Limits, names, reasons
@@ -42,13 +41,6 @@ class TorchmetricsBoxes(Record):
     """IoU thresholds 0.5:0.05:0.95 rounded to 32 bits, the library's default, or in 64."""
     recall_grid: Grid = "single"
     """Recalls 0:0.01:1 rounded to 32 bits, the library's default, or in 64."""
-
-    @field_validator("max_detections")
-    @classmethod
-    def _ascending(cls, limits: Limits) -> Limits:
-        if not 0 < limits[0] < limits[1] < limits[2]:
-            raise ValueError(f"must be positive and ascending, not {list(limits)}")
-        return limits
 
     def as_ours(self, ours: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the options that follow *ours*, a metric with its options; None if none do."""

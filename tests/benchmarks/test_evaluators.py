@@ -13,7 +13,8 @@ import io
 import json
 import os
 import statistics
-import tracemalloc
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import process_time
@@ -31,6 +32,7 @@ from benchbench.types import ClassMap, DatasetSplit, Detections, Scores
 from tests.helpers import class_map, split_from_coco
 
 IMAGES = int(os.environ.get("BENCHBENCH_EVALUATION_IMAGES", "500"))
+FULL = 5000
 PER_IMAGE = 100
 CLASSES = 80
 ROUNDS = 3
@@ -224,11 +226,13 @@ def test_the_12_numbers_cost_a_fraction_of_what_pycocotools_takes(
     twelve = CocoBoxes(diagnostics=False)
     found = benchmark.pedantic(lambda: ours(workload, twelve), rounds=ROUNDS, warmup_rounds=1)
     expected: list[float] = []
+    before = [cpu_s(lambda: ours(workload, twelve)) for _ in range(ROUNDS)]
     theirs = cpu_s(lambda: expected.extend(pycocotools(workload)))
-    ratio = theirs / min(cpu_s(lambda: ours(workload, twelve)) for _ in range(ROUNDS))
+    after = [cpu_s(lambda: ours(workload, twelve)) for _ in range(ROUNDS)]
+    ratio = theirs / statistics.median(before + after)
     benchmark.extra_info |= {"pycocotools_cpu_s": round(theirs, 2), "ratio": round(ratio, 1)}
     assert list(found.metrics.values()) == pytest.approx(expected, abs=1e-12)
-    assert ratio > 20
+    assert ratio > (50 if IMAGES >= FULL else 20)
 
 
 def test_no_slower_than_the_fastest_peer(benchmark: Any, workload: Workload) -> None:
@@ -265,7 +269,7 @@ def test_our_share_of_an_evaluation_is_small(benchmark: Any, workload: Workload)
     benchmark.pedantic(own, rounds=ROUNDS, warmup_rounds=1)
     share = cpu_ratio(own, lambda: ours(workload, twelve))
     benchmark.extra_info["share"] = round(share, 3)
-    assert share < 0.4
+    assert share < 0.3
 
 
 def test_the_diagnostics_cost_less_than_the_evaluation(benchmark: Any, workload: Workload) -> None:
@@ -277,17 +281,74 @@ def test_the_diagnostics_cost_less_than_the_evaluation(benchmark: Any, workload:
     assert ratio < 2
 
 
-def test_memory_grows_linearly(benchmark: Any, workload: Workload, tmp_path: Path) -> None:
-    """Peak of Python's and numpy's memory at a fifth of the images and at all of them."""
+CHILD = """
+import re, sys
+from pathlib import Path
+import numpy as np
+from benchbench.columns import unpack_predictions
+from benchbench.metrics.coco_boxes import CocoBoxes
+from benchbench.types import Annotation, Category, ClassMap, DatasetSplit, Image
 
-    def peak_bytes(work: Workload) -> int:
-        tracemalloc.start()
-        ours(work, CocoBoxes())
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
+folder = Path(sys.argv[1])
+with np.load(folder / "truth.npz") as truth:
+    images, owners, labels = (truth[name].tolist() for name in ("images", "owners", "labels"))
+    boxes, crowds = truth["boxes"].tolist(), truth["crowds"].tolist()
+split = DatasetSplit(
+    "big", "val",
+    tuple(Image(i, f"{i}.png", Path(f"{i}.png"), 640, 480) for i in images),
+    tuple(Category(c, str(c)) for c in range(1, 81)),
+    tuple(
+        Annotation(n, image, label, tuple(box), box[2] * box[3], crowd)
+        for n, (image, label, box, crowd) in enumerate(zip(owners, labels, boxes, crowds), 1)
+    ),
+)
+found = unpack_predictions((folder / "found.npz").read_bytes(), "detection")
+scores = CocoBoxes().score(split, found, ClassMap((), ()))
+peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
+print(scores.counts["predictions"], int(peak) * 1024)
+"""
+
+
+def write_copies(work: Workload, copies: int, folder: Path) -> None:
+    """Write the truth and the stored predictions of the workload's images, *copies* times over."""
+    rows = work.truth["annotations"]
+    own = np.array([one["id"] for one in work.truth["images"]])
+    shift = np.arange(copies)[:, None] * (own.max() + 1)
+    owners = np.array([row["image_id"] for row in rows])
+    np.savez(
+        folder / "truth.npz",
+        images=(own + shift).ravel(),
+        owners=(owners + shift).ravel(),
+        labels=np.tile([row["category_id"] for row in rows], copies),
+        boxes=np.tile(np.array([row["bbox"] for row in rows]), (copies, 1)),
+        crowds=np.tile([bool(row["iscrowd"]) for row in rows], copies),
+    )
+    found = {
+        image + by: one for by in shift.ravel().tolist() for image, one in work.predictions.items()
+    }
+    (folder / "found.npz").write_bytes(pack_predictions(found, "detection"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read from /proc")
+def test_memory_grows_linearly_and_stays_under_2_gb(
+    benchmark: Any, workload: Workload, tmp_path: Path
+) -> None:
+    """Peak of a fresh process that reads stored predictions and scores them, all diagnostics.
+
+    At full size 1 and 5 million detections, else 0.2 and 1 million.
+    """
+
+    def peak_bytes(images: int) -> int:
+        write_copies(workload, images // IMAGES, tmp_path)
+        command = [sys.executable, "-c", CHILD, str(tmp_path)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        count, peak = map(int, done.stdout.split())
+        assert count == images * PER_IMAGE
         return peak
 
-    small, large = peak_bytes(make(IMAGES // 5, tmp_path)), peak_bytes(workload)
-    benchmark.extra_info |= {"bytes_per_detection": round(large / (IMAGES * PER_IMAGE))}
+    most = 50_000 if IMAGES >= FULL else 10_000
+    small, large = peak_bytes(most // 5), peak_bytes(most)
+    benchmark.extra_info |= {"small_mb": small // 10**6, "large_mb": large // 10**6}
     benchmark.pedantic(lambda: ours(workload, CocoBoxes()), rounds=1)
-    assert large < 5 * 1.3 * small
+    assert large < 5 * small
+    assert large < (2e9 if IMAGES >= FULL else 0.7e9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 
 import numpy as np
 from hypothesis import given
@@ -41,6 +42,16 @@ def test_label_maps_of_different_sizes_survive() -> None:
     data = pack_predictions(maps, "semantic-segmentation")
     found = unpack_predictions(data, "semantic-segmentation")
     assert all(equal(found[i], maps[i]) for i in maps)
+
+
+def test_files_of_earlier_versions_with_every_array_compressed_are_read() -> None:
+    found = {i: Detections(np.full((i, 4), 0.5), np.ones(i), np.arange(i)) for i in (1, 0, 3)}
+    buffer = io.BytesIO()
+    with np.load(io.BytesIO(pack_predictions(found, "detection"))) as stored:
+        np.savez_compressed(buffer, **stored)
+    again = unpack_predictions(buffer.getvalue(), "detection")
+    assert again.keys() == found.keys()
+    assert all(equal(again[i], found[i]) for i in found)
 
 
 def test_class_scores_survive() -> None:

@@ -16,7 +16,7 @@ from benchbench.decoders.instances import BoxesScoresLabelsMasks, pasted
 from benchbench.decoders.yolo_segment import YoloV8Segment
 from benchbench.errors import DecoderMismatch
 from benchbench.inputs import InputContract, read_image
-from benchbench.masks import areas_px, dense_mask, mask_boxes, runs_by_mask, totals_px
+from benchbench.masks import dense_mask, mask_boxes, runs_by_mask, totals_px
 from benchbench.metrics.coco_masks import CocoMasks
 from benchbench.protocols import Decoder
 from benchbench.types import ClassMap, Geometry, Instances
@@ -25,6 +25,11 @@ CLASSES = ClassMap(names=("cat", "none", "dog"), category_ids=(7, None, 3))
 SQUARE = Geometry(64, 64, 64, 64, 1.0, 1.0, 0.0, 0.0)
 WIDE = Geometry(128, 64, 64, 64, 0.5, 0.5, 0.0, 16.0)
 """An image of 128 × 64 at half its size, in the middle of a square."""
+
+
+def areas_px(lengths: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    """Return how many pixels each mask has: every other run is of ones."""
+    return np.array([int(one[1::2].sum()) for one in runs_by_mask(lengths, runs)])
 
 
 def dense(found: Instances, geometry: Geometry) -> np.ndarray:

@@ -10,7 +10,6 @@ from hypothesis.extra import numpy as arrays
 
 from benchbench.errors import PredictionError
 from benchbench.masks import (
-    areas_px,
     chosen,
     coded_counts,
     dense_mask,
@@ -46,7 +45,6 @@ def test_runs_are_those_of_pycocotools_and_lead_back_to_the_mask(mask: np.ndarra
     want = reference.encode(np.asfortranarray(mask.astype(np.uint8)))
     assert coded_counts(np.array([len(runs)]), runs) == [want["counts"]]
     assert np.array_equal(dense_mask(runs, *mask.shape), mask)
-    assert areas_px(np.array([len(runs)]), runs).tolist() == [mask.sum()]
     box = mask_boxes(held([runs]), *mask.shape)
     np.testing.assert_array_equal(box, [reference.toBbox(want)])
 
@@ -83,7 +81,6 @@ def test_each_mask_keeps_its_own_runs() -> None:
     assert found.lengths.tolist() == [2, 1, 3]
     for got, want in zip(runs_by_mask(found.lengths, found.runs), parts, strict=True):
         assert got.tolist() == want.tolist()
-    assert areas_px(found.lengths, found.runs).tolist() == [1, 0, 2]
 
 
 pairs_of_masks = st.tuples(sides, sides).flatmap(
@@ -119,7 +116,6 @@ def test_no_objects_are_no_columns() -> None:
     assert rles(found, 4, 5) == []
     assert runs_by_mask(found.lengths, found.runs) == []
     assert mask_boxes(found, 4, 5).shape == (0, 4)
-    assert areas_px(found.lengths, found.runs).size == 0
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from benchbench.errors import DatasetError, PredictionError
+from benchbench.metrics import coco_boxes
 from benchbench.metrics.coco_boxes import CocoBoxes
 from benchbench.types import ClassMap, Detections, LabelMap, Scores
 from tests.helpers import class_map, split_from_coco
@@ -201,6 +202,17 @@ def test_the_numbers_do_not_depend_on_annotation_ids(data: Coco, found: Found, f
     assert again.metrics == scored(data, found).metrics
 
 
+@settings(max_examples=30, deadline=None)
+@given(truths(), found_lists)
+def test_categories_evaluated_one_after_the_other_give_the_same_scores(
+    data: Coco, found: Found
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coco_boxes, "_AT_ONCE", 3)
+        apart = scored(data, found)
+    assert apart == scored(data, found)
+
+
 def test_the_coco_api_s_own_results_are_reproduced(data_dir: Path) -> None:
     folder = data_dir / "cocoapi_fake"
     data = json.loads((folder / "instances_val2014_100.json").read_text())
@@ -338,6 +350,7 @@ def broken(**changes: Any) -> dict[int, Any]:
         (broken(boxes=np.array([[0, 0, -np.inf, 1]])), "image 3: box [0.0, 0.0, -inf, 1.0]"),
         (broken(labels=np.array([99])), "image 3: label 99 (1 in all)"),
         (broken(labels=np.array([-1])), "image 3: label -1"),
+        (broken(labels=np.array([1 << 40])), "image 3: label 1099511627776 (1 in all)"),
         (broken(labels=np.array([1.0])), "image 3: labels are float64"),
         (broken(labels=np.array([1, 1])), "image 3: boxes (1, 4), scores (1,) and labels (2,)"),
         (broken(boxes=np.zeros((1, 5))), "image 3: boxes (1, 5)"),
