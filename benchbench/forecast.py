@@ -26,6 +26,10 @@ IMAGE_BYTES = {
     "instance-segmentation": 20_000,
     "semantic-segmentation": 6_000,
     "classification": 100,
+    "panoptic-segmentation": 15_000,
+    "keypoints": 20_000,
+    "oriented-detection": 6_000,
+    "promptable-segmentation": 10_000,
 }
 BUILD_BYTES = 4 << 20
 

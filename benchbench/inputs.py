@@ -12,16 +12,25 @@ import re
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
+from benchbench.companions import Prompts, Texts
 from benchbench.errors import ImageError, MissingDependency
-from benchbench.types import Geometry, Image, Record
+from benchbench.types import Companion, Geometry, Image, Record
 
 Color = Literal["RGB", "BGR", "grey"]
 Filter = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
@@ -197,8 +206,9 @@ class Letterbox(_Resampling):
     """Keep the aspect ratio and pad what is left."""
 
     kind: Literal["letterbox"] = "letterbox"
-    pad: FiniteFloat = 114.0
-    """Value of the border in pixel units, before normalisation."""
+    pad: FiniteFloat | Literal["mean"] = 114.0
+    """Value of the border in pixel units, before normalisation; ``mean``: the one that becomes 0,
+    as where SAM pads."""
     align: Literal["centre", "top-left"] = "centre"
     """Where the image lies; an odd border leaves the extra pixel right and below."""
     rounding: Literal["round", "floor"] = "round"
@@ -228,7 +238,8 @@ class Letterbox(_Resampling):
         """Return the protocol card's words."""
         small = "" if self.upscale else ", smaller images not enlarged"
         whole = "rounded" if self.rounding == "round" else "rounded down"
-        return f"letterbox, {self.align}, size {whole}, padded with {self.pad:g}{small}"
+        value = "what becomes 0" if self.pad == "mean" else f"{self.pad:g}"
+        return f"letterbox, {self.align}, size {whole}, padded with {value}{small}"
 
 
 class CenterCrop(_Resampling):
@@ -286,8 +297,6 @@ PerChannel = FiniteFloat | tuple[FiniteFloat, ...]
 class InputContract(Record):
     """What a model expects of its input: x = (pixel × scale − mean) / std."""
 
-    extra: ClassVar[str] = "opencv"
-
     size: tuple[Side, Side]
     """(height, width) in pixels."""
     color: Color
@@ -311,7 +320,17 @@ class InputContract(Record):
     dtype: Literal["float32", "uint8"] = "float32"
     """Element type; uint8 passes pixels on as they are."""
     name: str | None = None
-    """Name of the model's input; None for its only one."""
+    """Name of the model's input for the image; None for the only one, prompts and texts apart."""
+    prompts: Prompts | None = None
+    """Boxes or points that the model is fed beside the image; None for none."""
+    texts: Texts | None = None
+    """Sentences about the classes that the model is fed beside the image; None for none."""
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not fed: a model of one input keeps the identity that it always had."""
+        absent = {name for name in ("prompts", "texts") if getattr(self, name) is None}
+        return {name: value for name, value in handler(self).items() if name not in absent}
 
     @model_validator(mode="after")
     def _fits_together(self) -> InputContract:
@@ -329,15 +348,24 @@ class InputContract(Record):
             )
         if self.dtype == "uint8":
             self._check_plain()
+        self._check_companions()
         return self
+
+    def _check_companions(self) -> None:
+        if self.prompts and isinstance(self.resize, CenterCrop):
+            raise ValueError("prompts go with 'stretch' or 'letterbox': a crop may lose the object")
+        names = [self.name or "images", *self.companion_names]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the name '{twice[0]}' is given to two inputs")
 
     def _check_plain(self) -> None:
         factor, offset = self._affine()
         if (factor != 1).any() or offset.any():
             raise ValueError("dtype uint8 takes neither scale nor mean nor std")
         pad = self.resize.pad if isinstance(self.resize, Letterbox) else 0.0
-        if not (0 <= pad <= 255 and pad.is_integer()):
-            raise ValueError(f"dtype uint8 needs a pad of 0…255, not {pad:g}")
+        if pad == "mean" or not (0 <= pad <= 255 and pad.is_integer()):
+            raise ValueError(f"dtype uint8 needs a pad of 0…255, not {pad}")
 
     @property
     def channels(self) -> int:
@@ -347,7 +375,29 @@ class InputContract(Record):
     @property
     def packages(self) -> tuple[tuple[str, ...], ...]:
         """Distributions needed beside Pillow and numpy, as in :mod:`benchbench.protocols`."""
-        return (_OPENCV,) if self.resize.library == "opencv" else ()
+        opencv = (_OPENCV,) if self.resize.library == "opencv" else ()
+        return (*opencv, *(self.texts.packages if self.texts else ()))
+
+    @property
+    def extra(self) -> str:
+        """The extras that hold them, by comma."""
+        opencv = self.resize.library == "opencv" or self.texts is None
+        return ",".join(["opencv"] * opencv + [Texts.extra] * (self.texts is not None))
+
+    @property
+    def companion_names(self) -> tuple[str, ...]:
+        """Names of the tensors beside the image, in the order in which the model takes them."""
+        given = [one for one in (self.prompts, self.texts) if one is not None]
+        return tuple(name for one in given for name in one.names)
+
+    def companions(self, batch: int, classes: Sequence[str]) -> tuple[Companion, ...]:
+        """Return what is fed beside the image; raises what :meth:`Texts.tensors` raises."""
+        prompts = self.prompts.example(batch, self.size) if self.prompts else {}
+        texts = self.texts.tensors(classes) if self.texts else {}
+        return (
+            *(Companion(name, array) for name, array in prompts.items()),
+            *(Companion(name, array, batched=False) for name, array in texts.items()),
+        )
 
     def shape(self, batch: int) -> tuple[int, ...]:
         """Return the input's shape: (N, C, H, W) or (N, H, W, C)."""
@@ -399,7 +449,7 @@ class InputContract(Record):
         )
         inner = axes[rows, columns]
         if inner.shape != axes.shape and isinstance(self.resize, Letterbox):
-            axes[...] = self.resize.pad * factor + offset
+            axes[...] = 0 if self.resize.pad == "mean" else self.resize.pad * factor + offset
         source = resized[
             rows.start - placed.top : rows.stop - placed.top,
             columns.start - placed.left : columns.stop - placed.left,
@@ -423,6 +473,8 @@ class InputContract(Record):
             "filter": f"{self.resize.filter}, {_library_version(self.resize.library)}"
             f"{_antialias(self.resize)}",
             "normalisation": "none" if self.dtype == "uint8" else exact,
+            **({"prompts": self.prompts.describe()} if self.prompts else {}),
+            **(self.texts.describe() if self.texts else {}),
         }
 
 

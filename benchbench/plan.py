@@ -111,6 +111,19 @@ class _Combination:
         }
 
 
+def _exported(declared: Any, batch: int, classes: Sequence[str]) -> list[Any]:
+    """Return what a conversion sees of the input: tensors, and what is fed beside the image."""
+    found: list[Any] = [list(declared.shape(batch)), declared.dtype, declared.name]
+    asked = [one for one in (declared.prompts, declared.texts) if one is not None]
+    found += [_content(one.model_dump(mode="json")) for one in asked]
+    return [*found, *(classes if declared.texts is not None else ())]
+
+
+def _content(beside: dict[str, Any]) -> dict[str, Any]:
+    """Return what is fed beside the image by content: the tokenizer's digest, not its place."""
+    return {key: value for key, value in beside.items() if key != "tokenizer"}
+
+
 def _label_map(dataset: Any) -> Mapping[str, str | None]:
     """Return how models call the classes of a dataset whose card says so."""
     found: Mapping[str, str | None] = getattr(dataset, "label_map", {})
@@ -662,7 +675,7 @@ class _Planner:
                 "target": str(writes),
                 "chip": _chip(conversion, at.device),
                 "versions": installed,
-                "input": [list(at.model.input.shape(at.batch)), at.model.input.dtype],
+                "input": _exported(at.model.input, at.batch, spec["classes"]["names"]),
             }
             if conversion.calibrates:
                 images = self._calibration(at, data)[1].digest
@@ -709,6 +722,7 @@ class _Planner:
             data.contents.digest,
             at.dataset.images,
             at.batch,
+            *([list(at.model.classes or ())] if at.model.input.texts is not None else ()),
             PARITY_IMAGES,
         ]
         images = min(PARITY_IMAGES, len(data.split.images))
@@ -743,6 +757,8 @@ class _Planner:
         kept = {
             k: v for k, v in spec.items() if k not in ("source", "dataset", "measure", "images")
         }
+        if at.model.input.texts is not None:
+            kept["input"] = {**spec["input"], "texts": _content(spec["input"]["texts"])}
         return {
             **kept,
             "schema": RESULT_SCHEMA,

@@ -132,7 +132,10 @@ def told(name: str, severity: int, seed: int = 0) -> dict[str, Any]:
 
 
 def damaged(cells: tuple[CellView, ...]) -> tuple[CellView, ...]:
-    """Return *cells* under fog of five severities and noise of two; one of them crashed."""
+    """Return *cells* under fog of five severities and noise of two; one of them crashed.
+
+    Those under fog were only scored, those under noise were timed as well.
+    """
     made = []
     for at, (name, severity) in enumerate(
         [*(("fog", s) for s in range(1, 6)), ("gaussian_noise", 1), ("gaussian_noise", 3)]
@@ -143,6 +146,8 @@ def damaged(cells: tuple[CellView, ...]) -> tuple[CellView, ...]:
             if (at, index) == (3, 1):
                 fallen = broken(41, cell.model, cell.runtime, cell.precision, CRASH)
             fallen = fallen.model_copy(update={"intervals": {"AP": interval(ap, 0.025)}})
+            if name == "fog":
+                fallen = fallen.model_copy(update={"latency": None})
             text = told(name, severity)
             made.append(
                 on(fallen, f"inspection-line-{name}-{severity}", text, 100 + 9 * at + index)

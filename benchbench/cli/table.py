@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -11,10 +11,13 @@ from rich.text import Text
 
 from benchbench.cli.output import figure, significant
 from benchbench.flat import COMPILED, OTHERWISE, PROXY, marks
+from benchbench.folding import Fold, folds, kept
 from benchbench.view import CellView, RunView
 
 WIDE, MIDDLE = 140, 110
 """Columns of text from which remarks, and then p90 and images a second, stand in the table."""
+MOST_FALLS, MOST_REASONS = 2, 3
+"""Corruptions that a row's remarks name, and failures on damaged images that lines tell."""
 _STATUS = {"compiled": "cyan", "failed": "bold red", "not_run": "yellow"}
 _LEGEND = {
     OTHERWISE: "ran otherwise than asked; the suite admits it by name",
@@ -33,6 +36,8 @@ class CellsTable:
 
     Rows that ran otherwise than asked, proxies and rows that were only compiled carry a sign,
     which a line under the table explains. Where remarks have no column, they follow as lines.
+    Folded cells, on damaged images, have no row: the remark of the row on the images as they are
+    tells the worst of them, and a line counts them.
     """
 
     view: RunView
@@ -42,11 +47,13 @@ class CellsTable:
     ) -> Iterator[RenderableType]:
         """Yield the table and the lines below it."""
         width = options.max_width
-        rows = [_columns(cell, width) for cell in self.view.cells]
-        yield _table(self.view, rows)
-        below = [*_remark_lines(self.view)] if width < WIDE else []
+        cells, folded = kept(self.view.cells), folds(self.view.cells)
+        rows = [_columns(cell, width, folded) for cell in cells]
+        yield _table(cells, rows)
+        below = [*_remark_lines(cells, folded)] if width < WIDE else []
         found = {sign for cell in self.view.cells for sign, _ in marks(cell)}
         below += [Text(f"{sign} {text}") for sign, text in _LEGEND.items() if sign in found]
+        below += _damaged_lines(self.view.run, folded)
         if below:
             yield Text("\n").join([Text(""), *below])
 
@@ -56,7 +63,7 @@ def cells_table(view: RunView) -> CellsTable:
     return CellsTable(view)
 
 
-def _table(view: RunView, rows: list[Columns]) -> Table:
+def _table(cells: Sequence[CellView], rows: list[Columns]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in rows[0] if rows else ("model", "runtime"):
         left = heading in ("model", "runtime", "asked", "ran", "precision", "remarks")
@@ -64,7 +71,7 @@ def _table(view: RunView, rows: list[Columns]) -> Table:
             heading, overflow="fold", justify="left" if left else "right", no_wrap=not left,
         )  # fmt: skip
     previous = None
-    for cell, row in zip(view.cells, rows, strict=True):
+    for cell, row in zip(cells, rows, strict=True):
         if previous not in (None, (cell.model, cell.dataset)):
             table.add_section()
         previous = (cell.model, cell.dataset)
@@ -72,7 +79,7 @@ def _table(view: RunView, rows: list[Columns]) -> Table:
     return table
 
 
-def _columns(cell: CellView, width: int) -> Columns:
+def _columns(cell: CellView, width: int, folded: Sequence[Fold]) -> Columns:
     late = cell.latency
     told: Columns = {"model": plain(cell.model), "runtime": plain(cell.runtime)}
     told |= {"asked": _asked(cell), "ran": _ran(cell)} if width >= MIDDLE else _short(cell)
@@ -84,7 +91,7 @@ def _columns(cell: CellView, width: int) -> Columns:
         told["images/s"] = significant(late.throughput_ips if late else None)
     told["× fp32"] = f"{cell.speedup.ratio:.2f}×" if cell.speedup else "–"
     if width >= WIDE:
-        told["remarks"] = Text(remarks(cell), style="dim")
+        told["remarks"] = Text(remarks(cell, folded), style="dim")
     return told
 
 
@@ -114,21 +121,46 @@ def _short(cell: CellView) -> Columns:
     return {"precision": Text.assemble(asked, arrow, ran)}
 
 
-def _remark_lines(view: RunView) -> Iterator[Text]:
-    for cell in view.cells:
-        if told := remarks(cell):
+def _remark_lines(cells: Sequence[CellView], folded: Sequence[Fold]) -> Iterator[Text]:
+    for cell in cells:
+        if told := remarks(cell, folded):
             yield Text.assemble(f"{plain(cell.label)}: ", (told, "dim"))
 
 
-def remarks(cell: CellView) -> str:
-    """Return what a reader must know of a row, on one line: marks, interval, doubts, reasons."""
+def _damaged_lines(run: str, folded: Sequence[Fold]) -> Iterator[Text]:
+    """Yield why folded cells have no figures, each reason once, and how many there are."""
+    reasons: dict[str, list[Fold]] = {}
+    for fold in folded:
+        if fold.cell.status != "measured":
+            words = fold.cell.status.replace("_", " ")
+            reasons.setdefault(f"{words}: {reason(fold.cell)}", []).append(fold)
+    for why, found in [*reasons.items()][:MOST_REASONS]:
+        first = f"{plain(found[0].cell.label)}, {_damage(found[0])}"
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        yield Text(f"{first}{more} {why}")
+    if folded:
+        absent = sum(map(len, reasons.values()))
+        cells = "1 cell" if len(folded) == 1 else f"{len(folded):,} cells"
+        without = f", {absent:,} without figures" if absent else ""
+        yield Text(f"{cells} on damaged images{without}: benchbench report {run}")
+
+
+def _damage(fold: Fold) -> str:
+    return f"{plain(fold.damage.title)} {fold.damage.severity}"
+
+
+def remarks(cell: CellView, folded: Sequence[Fold] = ()) -> str:
+    """Return what a reader must know of a row, on one line: marks, interval, doubts, reasons.
+
+    Of *folded* cells those are told that damage costs this one most accuracy.
+    """
     told = [f"{sign} {text}" for sign, text in marks(cell)]
     if cell.status != "measured":
         return ": ".join([*told, reason(cell)])
     other = cell.comparison
     if other and other.verdict in ("better", "worse"):
         told.append(f"accuracy {other.verdict} than fp32: {other.difference:+.3f}")
-    told += _harmed(cell)
+    told += [*_harmed(cell), *_falls(cell, folded)]
     if cell.speedup:
         told.append(f"{cell.speedup.low:.2f}–{cell.speedup.high:.2f} × fp32 (95 %)")
     return ", ".join([*told, *(plain(c.code) for c in cell.caveats if c.code not in _TOLD)])
@@ -147,6 +179,16 @@ def _harmed(cell: CellView) -> Iterator[str]:
         yield f"worse than fp32 on {', '.join(slices[:3])}{more}"
     if classes:
         yield f"worse than fp32 on {len(classes)} of {len(cell.class_comparisons)} classes"
+
+
+def _falls(cell: CellView, folded: Sequence[Fold]) -> Iterator[str]:
+    """Yield ``fog 5: -0.123``: the change by the worst severity of the two worst corruptions."""
+    worst: dict[str, Fold] = {}
+    own = [fold for fold in folded if fold.clean.id == cell.id and (fold.fall or 0.0) >= 0.0005]
+    for fold in sorted(own, key=lambda one: -(one.fall or 0.0)):
+        worst.setdefault(fold.damage.title, fold)
+    for fold in [*worst.values()][:MOST_FALLS]:
+        yield f"{_damage(fold)}: {fold.change:+.3f}"
 
 
 def reason(cell: CellView) -> str:

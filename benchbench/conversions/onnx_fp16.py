@@ -39,6 +39,7 @@ class OnnxFp16(Record):
     )
     extra: ClassVar[str] = "ort"
     calibrates: ClassVar[bool] = False
+    several_inputs: ClassVar[bool] = True
 
     keep: tuple[str, ...] = ()
     """Operation types to leave in float32, beside those that have no float16 form."""

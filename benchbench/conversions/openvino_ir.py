@@ -25,6 +25,7 @@ class OpenVinoIr(Record):
     packages: ClassVar[Packages] = (("openvino",),)
     extra: ClassVar[str] = "openvino"
     calibrates: ClassVar[bool] = False
+    several_inputs: ClassVar[bool] = True
 
     def targets(self, source: Variant) -> Sequence[Variant]:
         """Return IR in fp32 and with fp16 weights, of fp32 onnx; the latter, of fp32 IR."""

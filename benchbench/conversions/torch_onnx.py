@@ -32,6 +32,7 @@ class TorchOnnx(Record):
     packages: ClassVar[Packages] = (("torch",), ("onnx",), ("onnxscript",))
     extra: ClassVar[str] = "torch"
     calibrates: ClassVar[bool] = False
+    several_inputs: ClassVar[bool] = True
 
     opset: int = Field(20, ge=18)
     """ONNX opset; the exporter cannot write older ones than 18."""
@@ -57,13 +58,13 @@ class TorchOnnx(Record):
             raise MissingDependency(error.name or "torch", "torch") from error
         target = job.folder / "model.onnx"
         with quiet(job.log, "torch", "torch.onnx", "onnxscript", "onnx_ir"), torch.no_grad():
-            image = example(job.input, job.seed)
-            program, module = _opened(model, image)
+            fed = _fed(job)
+            program, module = _opened(model, fed)
             self._export(program, module, job).save(str(target))
             onnx.checker.check_model(str(target))
             self._check_opset(onnx.load(str(target), load_external_data=False))
             if self.verify:
-                self._compare(module.module(image), target, image)
+                self._compare(module.module(*fed), target, fed)
         return target
 
     def _export(self, program: Any, module: Flat, job: ConversionJob) -> Any:
@@ -72,19 +73,21 @@ class TorchOnnx(Record):
         names, shape = module.names, job.input
         if program is None and self.dynamic_batch:
             # torch specializes a batch of 0 or 1, so the example must be larger.
-            images = example(shape, job.seed, batch=max(2, shape.shape[0]))
-            dynamic = ({0: torch.export.Dim("batch")},)
+            fed = _fed(job, batch=max(2, shape.shape[0]))
+            axis = {0: torch.export.Dim("batch")}
+            beside = tuple(axis if one.batched else {} for one in shape.companions)
+            dynamic = (axis, *([beside] if beside else []))
             try:
-                return self._program(module.module, images, names, shape, dynamic)
+                return self._program(module.module, fed, names, shape, dynamic)
             except ConversionError as error:
                 job.log(f"the batch stays {shape.shape[0]}: {error.message}")
         subject = module.module if program is None else program
-        return self._program(subject, example(shape, job.seed), names, shape)
+        return self._program(subject, _fed(job), names, shape)
 
     def _program(
         self,
         subject: Any,
-        images: Any,
+        fed: tuple[Any, ...],
         names: list[str],
         shape: InputShape,
         dynamic: tuple[Any, ...] | None = None,
@@ -94,11 +97,11 @@ class TorchOnnx(Record):
         try:
             program = torch.onnx.export(
                 subject,
-                (images,),
+                fed,
                 dynamo=True,
                 verbose=False,
                 opset_version=self.opset,
-                input_names=[shape.name or "images"],
+                input_names=[shape.name or "images", *(one.name for one in shape.companions)],
                 output_names=names,
                 dynamic_shapes=dynamic,
             )
@@ -119,9 +122,9 @@ class TorchOnnx(Record):
                 hint=f"set 'opset: {written}'",
             )
 
-    def _compare(self, outputs: Any, target: Path, image: Any) -> None:
+    def _compare(self, outputs: Any, target: Path, fed: tuple[Any, ...]) -> None:
         wanted = [_array(leaf) for _, leaf in leaves(outputs)]
-        given = _evaluator(target)(image.numpy())
+        given = _evaluator(target)([tensor.numpy() for tensor in fed])
         for index, (want, got) in enumerate(zip(wanted, given, strict=True)):
             self._check_output(index, want, got)
 
@@ -135,10 +138,23 @@ class TorchOnnx(Record):
             )
 
 
-def _opened(model: ModelFile, image: Any) -> tuple[Any, Flat]:
-    """Return (exported program or None, module that takes *image*)."""
+def _opened(model: ModelFile, fed: tuple[Any, ...]) -> tuple[Any, Flat]:
+    """Return (exported program or None, module that takes the tensors *fed*)."""
     program = None if model.load else open_program(model)
-    return program, flat(open_module(model) if program is None else program.module(), image)
+    return program, flat(open_module(model) if program is None else program.module(), *fed)
+
+
+def _fed(job: ConversionJob, batch: int | None = None) -> tuple[Any, ...]:
+    """Return an image of noise, and the companions' examples, as tensors of *batch* rows."""
+    import torch
+
+    image = example(job.input, job.seed, batch)
+    rows = np.arange(len(image))
+    arrays = [
+        one.example[rows % len(one.example)] if one.batched else one.example
+        for one in job.input.companions
+    ]
+    return (image, *(torch.from_numpy(np.array(array)) for array in arrays))
 
 
 def _strip(graph: Any) -> None:
@@ -147,18 +163,22 @@ def _strip(graph: Any) -> None:
         node.metadata_props.clear()
 
 
-def _evaluator(path: Path) -> Callable[[NDArray[Any]], list[NDArray[Any]]]:
+def _evaluator(path: Path) -> Callable[[Sequence[NDArray[Any]]], list[NDArray[Any]]]:
+    """Return a function from the model's inputs, in its order, to its outputs."""
     try:
         import onnxruntime
     except ImportError:
         from onnx.reference import ReferenceEvaluator
 
         reference = ReferenceEvaluator(str(path))
-        return lambda array: list(reference.run(None, {reference.input_names[0]: array}))
+        return lambda fed: list(
+            reference.run(None, dict(zip(reference.input_names, fed, strict=True)))
+        )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda array: list(session.run(None, {session.get_inputs()[0].name: array}))
+    names = [one.name for one in session.get_inputs()]
+    return lambda fed: list(session.run(None, dict(zip(names, fed, strict=True))))
 
 
 def _array(tensor: Any) -> NDArray[Any]:

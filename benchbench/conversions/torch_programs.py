@@ -1,4 +1,4 @@
-"""Torch modules as exported programs of one input and named outputs, at a fixed shape."""
+"""Torch modules as exported programs of named outputs, at a fixed shape."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def example(shape: InputShape, seed: int, batch: int | None = None) -> Any:
 
 
 class Flat(NamedTuple):
-    """A module that returns a flat tuple of tensors, and takes its one tensor as ``images``."""
+    """A module that returns a flat tuple of tensors, and takes its image as ``images``."""
 
     module: Any
     names: list[str]
@@ -55,10 +55,10 @@ class Flat(NamedTuple):
     """Which outputs are floating-point numbers."""
 
 
-def flat(module: Any, image: Any) -> Flat:
-    """Return *module* with its outputs as a flat tuple; raise ModelError if *image* is not for it.
+def flat(module: Any, image: Any, *beside: Any) -> Flat:
+    """Return *module* with its outputs as a flat tuple, in eval mode.
 
-    The result is in eval mode.
+    Raises ModelError if *image*, and what is given *beside* it, are not for the module.
     """
     import torch
 
@@ -70,16 +70,22 @@ def flat(module: Any, image: Any) -> Flat:
         def forward(self, images: Any) -> tuple[Any, ...]:
             return tuple(leaf for _, leaf in leaves(self.inner(images)))
 
+    class Several(Wrapper):
+        # Apart, because some converters do not know a variable number of inputs.
+        def forward(self, images: Any, *more: Any) -> tuple[Any, ...]:
+            return tuple(leaf for _, leaf in leaves(self.inner(images, *more)))
+
     try:
         with torch.no_grad():
-            outputs = module(image)
+            outputs = module(image, *beside)
     except _CALLING as error:
+        fed = [f"{str(x.dtype).removeprefix('torch.')} {list(x.shape)}" for x in (image, *beside)]
         raise ModelError(
-            f"the module does not take {str(image.dtype).removeprefix('torch.')} "
-            f"{list(image.shape)}: {head(error)}",
-            hint="mend the input's size, dtype or layout; a model takes one image tensor",
+            f"the module does not take {', '.join(fed)}: {head(error)}",
+            hint="mend the input's size, dtype or layout; a model takes one image tensor, and by"
+            " position what 'prompts' and 'texts' of its 'input' name",
         ) from error
-    made = Wrapper()
+    made = Several() if beside else Wrapper()
     # Not eval(): the module of an exported program refuses to be told.
     for part in made.modules():
         part.training = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -212,10 +211,19 @@ def _maps(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
 
 
 def _classes(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
-    """Return ``top1``, the share of equal best classes, and ``overlap`` of the distributions."""
+    """Return ``top1``, the share of equal best classes, and ``overlap`` of the scores.
+
+    The overlap is the sum of the lesser over the mean of both sums, as scores need not sum to 1
+    (sigmoid); there is none where scores are negative or all 0 (logits).
+    """
     same = [int(ours.scores.argmax()) == int(theirs.scores.argmax()) for ours, theirs in pairs]
-    overlap = starmap(lambda a, b: float(np.minimum(a.scores, b.scores).sum()), pairs)
-    return {"top1": float(np.mean(same)), "overlap": float(np.mean(list(overlap)))}
+    found = {"top1": float(np.mean(same))}
+    whole = [float(ours.scores.sum() + theirs.scores.sum()) for ours, theirs in pairs]
+    least = min(float(one.scores.min()) for pair in pairs for one in pair)
+    if least < 0 or min(whole) <= 0:
+        return found
+    shared = [2 * float(np.minimum(a.scores, b.scores).sum()) for a, b in pairs]
+    return found | {"overlap": float(np.mean(np.divide(shared, whole)))}
 
 
 _BY_KIND = {

@@ -110,9 +110,13 @@ def named(cell: CellView, limit: int = 80) -> str:
 
 def placed(cell: CellView, beside: Iterable[CellView]) -> str:
     """Return the cell's label with its signs, and its dataset where those of *beside* differ."""
+    return f"{named(cell)}{where(cell, beside)}"
+
+
+def where(cell: CellView, beside: Iterable[CellView]) -> str:
+    """Return `` on`` and the cell's dataset where those of *beside* differ, or an empty string."""
     several = len({(one.dataset, one.split) for one in beside}) > 1
-    where = f" on {short(cell.dataset, 40)} {short(cell.split, 30)}" if several else ""
-    return f"{named(cell)}{where}"
+    return f" on {short(cell.dataset, 40)} {short(cell.split, 30)}" if several else ""
 
 
 def legend(cells: Iterable[CellView]) -> tuple[tuple[str, str], ...]:
@@ -158,10 +162,11 @@ def threads(place: Placement) -> str:
     told = plural(place.threads, "thread")
     if not place.affinity:
         return told
-    return f"{told}, CPU{'s' if len(place.affinity) > 1 else ''} {_ranges(place.affinity)}"
+    return f"{told}, CPU{'s' if len(place.affinity) > 1 else ''} {ranges(place.affinity)}"
 
 
-def _ranges(numbers: Sequence[int]) -> str:
+def ranges(numbers: Sequence[int]) -> str:
+    """Return whole numbers in order, neighbours joined: ``0–3, 6``."""
     ordered = sorted(set(numbers))
     starts = [ordered[0], *(b for a, b in pairwise(ordered) if b != a + 1)]
     ends = [*(a for a, b in pairwise(ordered) if b != a + 1), ordered[-1]]

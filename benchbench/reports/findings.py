@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchbench.folding import kept
 from benchbench.reports import chart, confusion, curves, parts, severity
 from benchbench.reports.evidence import signs
 from benchbench.reports.grouping import Group, finite, variant
@@ -40,12 +41,13 @@ def page(run: RunView, groups: Sequence[Group]) -> dict[str, Any]:
     found = [some for kind in parts.PLURALS if (some := parts.found(run, kind))]
     every = curves.panels(groups)
     damaged = severity.panels(run.cells)
-    drawn, left_out = confusion.drawn(run.cells)
+    drawn, left_out = confusion.drawn(kept(run.cells))
     return {
         "parts": [(some, tuple(_table(block) for block in some.blocks)) for some in found],
         "curves": [curve_chart(panel, runtimes) for panel in every[: curves.MOST_PANELS]],
         "more_curves": max(len(every) - curves.MOST_PANELS, 0),
-        "severity": [(panel, severity_chart(panel)) for panel in damaged[: severity.MOST_PANELS]],
+        "severity": damaged,
+        "severity_charts": [severity_chart(panel) for panel in damaged[: severity.MOST_PANELS]],
         "more_severity": max(len(damaged) - severity.MOST_PANELS, 0),
         "severities": severity.SEVERITIES,
         "confusion": drawn,
@@ -127,7 +129,7 @@ def severity_chart(panel: severity.Panel) -> chart.Chart:
     x, y = chart.axes((-0.3, 5.3), (max(low, 0.0) if min(known, default=0) >= 0 else low, high))
     strokes = tuple(_falling(at, line, x, y) for at, line in enumerate(panel.lines))
     lower = (panel.metric,) if panel.lower_is_better else ()
-    note = f"and {panel.more:,} more cells: report.json" if panel.more else ""
+    note = f"and {panel.more:,} more cells in the table" if panel.more else ""
     return chart.Chart(panel.title, "severity", metric_name(panel.metric, lower), x, y, strokes,
                        note=note)  # fmt: skip
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchbench.folding import kept
 from benchbench.types import Caveat, Precision
 from benchbench.view import CellView, RunView
 
@@ -153,9 +154,12 @@ def variant(cell: CellView) -> str:
 
 
 def groups(run: RunView) -> tuple[Group, ...]:
-    """Split the run's cells by dataset, split, task and batch, in order of appearance."""
+    """Split the run's cells by dataset, split, task and batch, in order of appearance.
+
+    Folded cells are in no group: :mod:`benchbench.folding`.
+    """
     found: dict[tuple[str, str, str, int], list[CellView]] = {}
-    for cell in run.cells:
+    for cell in kept(run.cells):
         found.setdefault((cell.dataset, cell.split, cell.task, cell.batch), []).append(cell)
     return tuple(Group(*key, tuple(cells)) for key, cells in found.items())
 

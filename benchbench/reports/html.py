@@ -17,8 +17,10 @@ from typing import Any, ClassVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from benchbench.folding import kept
 from benchbench.reports import (
     confusion,
+    damaged,
     drawing,
     evidence,
     findings,
@@ -211,7 +213,10 @@ def _page(run: RunView) -> dict[str, Any]:
         "conditions": conditions,
         "signs": {sign for cell in run.cells for sign in evidence.signs(cell)},
         "shapes": [(name, shape) for name, shape in pareto.SHAPES.items() if name in present],
-        "broken": [cell for cell in run.cells if cell.status != "measured"],
+        "broken": damaged.broken(run.cells),
+        "damaged_caveats": damaged.caveats(run.cells),
+        "otherwise": damaged.otherwise(run.cells),
+        "own": kept(run.cells),
         "cards": protocol.cards(run.cells),
         "environment": wording.leaves(run.environment),
         "command": shlex.join(run.command_line),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from benchbench.folding import kept
 from benchbench.reports import (
+    damaged,
     evidence,
     grouping,
     parts,
@@ -38,23 +40,24 @@ class Markdown(Record):
 
     def render(self, run: RunView) -> bytes:
         """Return GitHub-flavoured Markdown in UTF-8; every name in it is escaped."""
-        damaged = severity.panels(run.cells)
+        own = kept(run.cells)
         text = _templates().get_template("report.md.j2").render(
             run=run,
             title=run.title or run.suite,
             machine=wording.environment_line(run.environment),
             sentences=summary.summary(run),
             sections=[_section(group) for group in grouping.groups(run)],
-            broken=[cell for cell in run.cells if cell.status != "measured"],
-            doubts=[cell for cell in run.cells if cell.caveats],
+            broken=damaged.broken(run.cells),
+            doubts=[*_doubts(own), *damaged.caveats(run.cells)],
             cards=protocol.cards(run.cells),
             command=shlex.join(run.command_line),
             limits=terms.LIMITS,
             conditions=evidence.conditions(run.cells),
-            told=[cell for cell in run.cells if cell.placement],
+            told=[cell for cell in own if cell.placement],
+            otherwise=damaged.otherwise(run.cells),
+            own=own,
             parts=[some for kind in parts.PLURALS if (some := parts.found(run, kind))],
-            damaged=damaged[: severity.MOST_PANELS],
-            more_damaged=max(len(damaged) - severity.MOST_PANELS, 0),
+            damaged=severity.panels(run.cells),
             severities=severity.SEVERITIES,
         )  # fmt: skip
         return (text.rstrip() + "\n").encode("utf-8", "backslashreplace")
@@ -79,6 +82,12 @@ def fence(text: str) -> Markup:
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     bar = "`" * max(3, longest + 1)
     return Markup(f"{bar}text\n{wording.clean(text).rstrip()}\n{bar}")  # noqa: S704 - fenced
+
+
+def _doubts(cells: Sequence[CellView]) -> Iterable[tuple[str, str]]:
+    for cell in cells:
+        if cell.caveats:
+            yield wording.short(cell.label), "; ".join(map(wording.caveat_line, cell.caveats))
 
 
 def _section(group: Group) -> dict[str, Any]:
@@ -182,7 +191,6 @@ def _templates() -> Environment:
         "seconds": wording.seconds,
         "ran": _ran,
         "chip": wording.chip,
-        "caveat": wording.caveat_line,
         "absence": wording.absence,
         "variant": grouping.variant,
         "fence": fence,

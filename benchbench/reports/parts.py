@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from benchbench.folding import kept
 from benchbench.reports.evidence import placed
 from benchbench.reports.grouping import finite
 from benchbench.reports.sureness import bounds
@@ -68,7 +69,7 @@ class Found:
 
 def found(run: RunView, kind: Kind) -> Found | None:
     """Return sentences and tables of *kind*, harmed cells first; None if the run has none."""
-    every = sorted(blocks(run.cells, kind), key=lambda block: not harmed(block))
+    every = sorted(blocks(kept(run.cells), kind), key=lambda block: not harmed(block))
     if not every:
         return None
     told = [text for block in every if (text := sentence(block))]

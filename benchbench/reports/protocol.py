@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchbench.folding import folds, kept
+from benchbench.reports import damaged
 from benchbench.reports.grouping import variant
 from benchbench.reports.sureness import method
 from benchbench.reports.wording import leaves
@@ -32,10 +34,14 @@ class Card:
 def cards(cells: Sequence[CellView]) -> tuple[Card, ...]:
     """Return a card of what every measured cell shares, then one a model with what is its own.
 
-    Cells that were not measured count only if none was.
+    Cells that were not measured count only if none was. Folded cells have a line at the cell on
+    the images as they are.
     """
-    chosen = [cell for cell in cells if cell.status == "measured"] or list(cells)
-    sheets = {cell.id: _sheet(cell) for cell in chosen}
+    told, single = damaged.protocols(cells), kept(cells)
+    scored = {fold.clean.id for fold in folds(cells) if fold.cell.status == "measured"}
+    chosen = [cell for cell in single if cell.status == "measured" or cell.id in scored]
+    chosen = chosen or list(single)
+    sheets = {cell.id: _sheet(cell) | told.get(cell.id, {}) for cell in chosen}
     keys = list(dict.fromkeys(key for sheet in sheets.values() for key in sheet))
     common = [key for key in keys if len(_values(key, chosen, sheets)) == 1]
     shared = Card("Every measured cell", _lines(common, chosen, sheets))

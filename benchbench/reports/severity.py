@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from benchbench.folding import SEVERITIES, Damage, Series, damage, series
 from benchbench.reports.evidence import signs
 from benchbench.reports.grouping import accuracy, variant
 from benchbench.reports.sureness import half
 from benchbench.reports.wording import absence, accuracy_absence, short
 from benchbench.view import CellView, Interval
 
-SEVERITIES = range(6)
-"""0: the images as they are."""
+__all__ = ["SEVERITIES", "Damage", "Line", "Panel", "Point", "damage", "panels"]
+
 MOST_LINES = 12
-"""Cells in one panel; further ones stand in the JSON document."""
+"""Cells that are drawn in one panel; the table has all of them."""
 MOST_PANELS = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """How the images of a cell were damaged; *severity* 0 for not at all."""
-
-    name: str
-    severity: int
-    seed: int
+"""Corruptions that are drawn; each has its table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +57,34 @@ class Panel:
     split: str
     metric: str
     lower_is_better: bool
-    lines: tuple[Line, ...]
-    more: int
-    """How many lines are left out."""
+    rows: tuple[Line, ...]
+    """Every line; a table shows all of them."""
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines that are drawn."""
+        return self.rows[:MOST_LINES]
+
+    @property
+    def more(self) -> int:
+        """How many lines are not drawn."""
+        return len(self.rows) - len(self.lines)
 
     @property
     def title(self) -> str:
         """Corruption and dataset; the seed where it is not 0."""
-        seed = f", seed {self.damage.seed}" if self.damage.seed else ""
-        return f"{self.damage.name.replace('_', ' ')}{seed} · {self.dataset} {self.split}"
+        return f"{self.damage.title} · {self.dataset} {self.split}"
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why points or intervals are absent, each reason once with where it holds."""
-        told = [(line.name, _gaps(line)) for line in self.lines]
+        told = [(line.name, _gaps(line)) for line in self.rows]
         found: dict[tuple[str, str], list[str]] = {}
         for name, gaps in told:
             for why, at in gaps.items():
                 found.setdefault((", ".join(at), why), []).append(name)
         return tuple(
-            f"{'Every cell' if len(names) == len(self.lines) else ', '.join(names)}, "
+            f"{'Every cell' if len(names) == len(self.rows) else ', '.join(names)}, "
             f"severity {at}: {why}."
             for (at, why), names in found.items()
         )
@@ -103,81 +103,24 @@ def _unsure(point: Point) -> str:
     return (point.interval and point.interval.reason) or "no interval is given"
 
 
-def damage(cell: CellView) -> Damage | None:
-    """Return how the protocol says that the images were damaged.
-
-    Severity 0 if it names no corruption; None if it names one that cannot be read.
-    """
-    told = _under(cell.protocol, "corruption")
-    if told is None:
-        return Damage("", 0, 0)
-    name, severity, seed = (_under(told, key) for key in ("name", "severity", "seed"))
-    if not isinstance(name, str) or severity not in SEVERITIES or not isinstance(seed, int):
-        return None
-    return Damage(name, severity, seed)
-
-
-def _under(value: Any, key: str) -> Any:
-    return value.get(key) if isinstance(value, Mapping) else None
-
-
-Base = tuple[str, ...]
-
-
-def _base(cell: CellView) -> Base | None:
-    """Return what cells share whose images were the same before; None if it is not recorded."""
-    card = _under(cell.protocol, "dataset")
-    contents = _under(card, "content_sha256")
-    if contents is None:
-        return None
-    return str(contents), str(_under(card, "images")), cell.split, cell.task
-
-
-def _identity(cell: CellView) -> Base:
-    return cell.model, cell.runtime, cell.precision, cell.device, str(cell.batch)
-
-
 def panels(cells: Iterable[CellView]) -> tuple[Panel, ...]:
     """Return a panel a corruption, in order of appearance; empty without corrupted datasets."""
-    bases: dict[Base, list[tuple[Damage, CellView]]] = {}
-    for cell in cells:
-        base, done = _base(cell), damage(cell)
-        if base is not None and done is not None:
-            bases.setdefault(base, []).append((done, cell))
-    return tuple(panel for found in bases.values() for panel in _panels(found))
+    return tuple(_panel(one) for one in series(cells))
 
 
-def _panels(found: Sequence[tuple[Damage, CellView]]) -> Iterable[Panel]:
-    clean = [cell for done, cell in found if done.severity == 0]
-    kinds = dict.fromkeys((done.name, done.seed) for done, _ in found if done.severity)
-    for name, seed in kinds:
-        own = [(d.severity, c) for d, c in found if d.severity and (d.name, d.seed) == (name, seed)]
-        cells = [*((0, cell) for cell in clean), *own]
-        first = next(cell for _, cell in cells)
-        metric = _metric([cell for _, cell in cells])
-        damaged = dict.fromkeys(_identity(cell) for _, cell in own)
-        lines = [_line(identity, cells, metric) for identity in damaged]
-        yield Panel(
-            damage=Damage(name, 0, seed),
-            dataset=short(first.dataset, 60),
-            split=short(first.split, 40),
-            metric=metric,
-            lower_is_better=any(metric in cell.lower_is_better for _, cell in cells),
-            lines=tuple(lines[:MOST_LINES]),
-            more=max(len(lines) - MOST_LINES, 0),
-        )
+def _panel(found: Series) -> Panel:
+    first, metric = found.cells[0], found.metric
+    return Panel(
+        damage=found.damage,
+        dataset=short(first.dataset, 60),
+        split=short(first.split, 40),
+        metric=metric,
+        lower_is_better=any(metric in cell.lower_is_better for cell in found.cells),
+        rows=tuple(_line(own, metric) for own in found.lines),
+    )
 
 
-def _metric(cells: Sequence[CellView]) -> str:
-    names = [cell.primary for cell in cells if cell.primary]
-    return max(sorted(set(names)), key=names.count, default="")
-
-
-def _line(identity: Base, cells: Sequence[tuple[int, CellView]], metric: str) -> Line:
-    own: dict[int, CellView] = {}
-    for severity, cell in cells:
-        if _identity(cell) == identity:
-            own.setdefault(severity, cell)
+def _line(own: Mapping[int, CellView], metric: str) -> Line:
     points = tuple(_point(severity, own.get(severity), metric) for severity in SEVERITIES)
     return Line(next(iter(own.values())), points)
 

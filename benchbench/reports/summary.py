@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchbench.folding import Fold, folds, kept, pairs, undamaged
 from benchbench.reports import parts
-from benchbench.reports.evidence import MARKED, OTHERWISE, PROXY, named, signs
+from benchbench.reports.evidence import MARKED, OTHERWISE, PROXY, named, placed, signs
 from benchbench.reports.grouping import (
     Group,
     Rung,
@@ -21,10 +22,12 @@ from benchbench.reports.grouping import (
     sense,
     shared_caveats,
 )
+from benchbench.reports.sureness import bounds, valued
 from benchbench.reports.wording import (
     STATUS,
     against,
     chip,
+    delta,
     fraction,
     interval,
     metric_name,
@@ -55,19 +58,23 @@ def counts(cells: Iterable[CellView]) -> dict[Status, int]:
 
 
 def summary(run: RunView) -> tuple[Sentence, ...]:
-    """Return the run in at most six sentences; two groups of cells at most are spoken of."""
-    parts = groups(run)
-    told: list[Sentence | None] = [_counted(run.cells)]
+    """Return the run in at most seven sentences; two groups of cells at most are spoken of.
+
+    The best are sought among cells on undamaged images.
+    """
+    folded, own, clean = folds(run.cells), kept(run.cells), undamaged(run.cells)
+    parts = groups(run.model_copy(update={"cells": clean}))
+    told: list[Sentence | None] = [_counted(run.cells, len(folded))]
     if len(parts) == 1:
         told += [fastest(parts[0]), most_accurate(parts[0]), boldest(parts[0].cells)]
     else:
         told += [_on(part, best) for part in parts[:2] if (best := most_accurate(part))]
-        told.append(boldest(run.cells))
-    told += [harm(run), _doubts(run.cells)]
+        told.append(boldest(clean))
+    told += [fall(pairs(run.cells)), harm(run), _doubts(own, folded)]
     return tuple(sentence for sentence in told if sentence is not None)
 
 
-def _counted(cells: Sequence[CellView]) -> Sentence:
+def _counted(cells: Sequence[CellView], damaged: int) -> Sentence:
     found = counts(cells)
     words: dict[Status, str] = {
         "compiled": "compiled only",
@@ -77,6 +84,7 @@ def _counted(cells: Sequence[CellView]) -> Sentence:
     tail = [f"{found[status]} {text}" for status, text in words.items() if found[status]]
     verb = "was" if found["measured"] == 1 else "were"
     lead = f"{found['measured']} of {plural(len(cells), 'cell')}"
+    tail += [f"{damaged} of the cells on damaged images"] if damaged else []
     return Sentence(lead, f"{verb} measured" + "".join(f"; {text}" for text in tail) + ".")
 
 
@@ -145,7 +153,7 @@ def harm(run: RunView) -> Sentence | None:
     """Return in how many cells slices or classes are worse than fp32; None if none is."""
     told = []
     for kind, many in parts.PLURALS.items():
-        counts = [len(parts.harmed(block)) for block in parts.blocks(run.cells, kind)]
+        counts = [len(parts.harmed(block)) for block in parts.blocks(kept(run.cells), kind)]
         hit = [count for count in counts if count]
         if hit:
             told.append(f"{plural(sum(hit), kind, many)} in {plural(len(hit), 'cell')}")
@@ -155,24 +163,75 @@ def harm(run: RunView) -> Sentence | None:
     return Sentence("Worse than fp32:", f"{' and '.join(told)}, after correction; {where}.")
 
 
+def fall(found: Sequence[Fold]) -> Sentence | None:
+    """Return which corruption costs most accuracy, and what it costs fp32; None if none is known.
+
+    Falls of one metric alone are ranked: that of most cells.
+    """
+    known = [fold for fold in found if fold.fall is not None]
+    names = [fold.cell.primary or "" for fold in known]
+    known = [f for f in known if f.cell.primary == max(sorted(set(names)), key=names.count)]
+    if not known:
+        return None
+    worst = max(known, key=lambda fold: fold.fall or 0.0)
+    name = metric_name(worst.cell.primary, worst.cell.lower_is_better)
+    if (worst.fall or 0.0) < 0.0005:
+        return Sentence(
+            "Damaged images", f"cost none of {plural(len(known), 'cell')} 0.0005 {name} or more."
+        )
+    cell = placed(worst.clean, (fold.clean for fold in known))
+    ends = " to ".join(_told(one) for one in (worst.clean, worst.cell))
+    cost = f"{abs(worst.change or 0.0):.3f}"
+    effect = f"raises {name} of {cell} by {cost}" if sense(worst.cell) < 0 else ""
+    effect = effect or f"costs {cell} {cost} {name}"
+    lead = f"{short(worst.damage.title, 60)}, severity {worst.damage.severity},"
+    text = f"{effect} ({ends}), the largest fall on damaged images{_beside(worst, known)}."
+    return Sentence(lead, text)
+
+
+def _told(cell: CellView) -> str:
+    found = cell.intervals.get(cell.primary or "")
+    return valued(found) if found else fraction(accuracy(cell))
+
+
+def _beside(worst: Fold, known: Sequence[Fold]) -> str:
+    """Return what the same corruption does to fp32 of the same model, runtime and device."""
+    cell = worst.clean
+    seat = (cell.model, cell.runtime, cell.device, cell.batch, cell.dataset, cell.split)
+    for fold in known:
+        own = fold.clean
+        same = seat == (own.model, own.runtime, own.device, own.batch, own.dataset, own.split)
+        if same and fold.damage == worst.damage and own.precision == "fp32" != cell.precision:
+            compared = worst.cell.comparison
+            sure = compared and compared.a == fold.cell.id and bounds(compared)
+            tail = f"; {cell.precision} against fp32 there: {against(worst.cell)}" if sure else ""
+            return f"; fp32 of it changes by {delta(fold.change)}{tail}"
+    return ""
+
+
 def _on(group: Group, sentence: Sentence) -> Sentence:
     lead = sentence.lead[0].lower() + sentence.lead[1:]
     return Sentence(f"On {short(group.title)}, {lead}", sentence.text)
 
 
-def _doubts(cells: Sequence[CellView]) -> Sentence | None:
+def _doubts(cells: Sequence[CellView], folded: Sequence[Fold]) -> Sentence | None:
+    """Return what needs care; of folded cells, what the undamaged ones do not have as well."""
     measured = [cell for cell in cells if cell.status == "measured"]
+    more = [fold for fold in folded if fold.cell.status == "measured"]
     shared = shared_caveats(cells)
     marked = Counter(sign for cell in measured for sign in signs(cell))
+    marked.update(s for fold in more for s in signs(fold.cell) if s not in signs(fold.clean))
     told = [f"{plural(marked[k], 'cell')} {text}" for k, text in _MARKED.items() if marked[k]]
     own = Counter(
         chip(caveat)
-        for cell in measured
-        for caveat in cell.caveats
+        for caveats in (*(cell.caveats for cell in measured), *(fold.caveats for fold in more))
+        for caveat in caveats
         if caveat not in shared and caveat.code not in MARKED
     )
     told += [f"{name} ({plural(number, 'cell')})" for name, number in own.most_common()]
-    told += [f"every measured cell: {chip(caveat)}" for caveat in shared]
+    for caveat in shared:
+        every = all(caveat in fold.cell.caveats for fold in more)
+        told.append(f"every measured cell{'' if every else ' on undamaged images'}: {chip(caveat)}")
     return Sentence("Read with care:", f"{'; '.join(told)}.") if told else None
 
 

@@ -22,11 +22,11 @@ from benchbench.runtimes import ort_install, ort_placement
 from benchbench.runtimes.contract import (
     PROBE_RUNS,
     check_device,
-    check_input,
+    check_inputs,
     cpus,
     dominant,
     effective,
-    probe,
+    probes,
     share_in,
     shares,
 )
@@ -141,10 +141,10 @@ class OnnxRuntime(Record):
             TensorSpec(name=one.name, shape=_shape(one.shape), dtype=_dtype(one.type))
             for one in session.get_inputs()
         ]
-        spec = check_input(model.path, specs, request.input)
+        inputs = check_inputs(model.path, specs, request.input)
         binding = OnDevice if request.device.startswith("cuda") else InPlace
         proxy = self.provider == "cpu" and self.quantized_for == "tensorrt"
-        yield _Session(binding(session, spec, request), spec, make, proxy=proxy)
+        yield _Session(binding(session, inputs[0], request), inputs, make, proxy=proxy)
 
     def _check_device(self, device: str) -> None:
         known = self.known_devices()
@@ -170,9 +170,14 @@ class _Session:
     """One loaded model."""
 
     def __init__(
-        self, binding: InPlace | OnDevice, spec: TensorSpec, make: Maker, *, proxy: bool
+        self,
+        binding: InPlace | OnDevice,
+        inputs: Sequence[TensorSpec],
+        make: Maker,
+        *,
+        proxy: bool,
     ) -> None:
-        self.inputs: Sequence[TensorSpec] = (spec,)
+        self.inputs = inputs
         self._make, self._proxy = make, proxy
         self._names = [output.name for output in binding.outputs]
         halves = {"tensor(float16)", "tensor(double)"}
@@ -216,7 +221,7 @@ class _Session:
 
     def _profile(self) -> tuple[list[ort_placement.Node], dict[str, int]]:
         """Return one profiled event a node, and provider → nodes as it was assigned them."""
-        feed = {self.inputs[0].name: probe(self._make.wish.request.input)}
+        feed = probes(self.inputs, self._make.wish.request.input)
         with tempfile.TemporaryDirectory() as folder:
             session = self._make(Path(folder) / "profile")
             for _ in range(PROBE_RUNS):

@@ -18,10 +18,10 @@ from benchbench.runtimes.contract import (
     PROBE_RUNS,
     Work,
     check_device,
-    check_input,
+    check_inputs,
     cpus,
     effective,
-    probe,
+    probes,
     share_in,
     shares,
     unreadable,
@@ -118,13 +118,13 @@ class OpenVino(Record):
         """Compile *model*; raise ModelError if it cannot be read or does not take the input."""
         core = _library().Core()
         name = _plugin_device(core, request.device)
-        network, spec = _network(core, model, request.input)
+        network, inputs = _network(core, model, request.input)
         compile_ = _Compile(core, network, name, _config(request))
         try:
             compiled = compile_()
         except RuntimeError as error:
             raise unreadable(model, "OpenVINO", error) from error
-        yield _Session(compiled, spec, request, compile_)
+        yield _Session(compiled, inputs, request, compile_)
 
 
 class _Compile:
@@ -143,21 +143,25 @@ class _Session:
     """Shares the caller's input memory; outputs live in the request until download copies them."""
 
     def __init__(
-        self, compiled: Any, spec: TensorSpec, request: Request, compile_: _Compile
+        self, compiled: Any, inputs: Sequence[TensorSpec], request: Request, compile_: _Compile
     ) -> None:
-        self.inputs: Sequence[TensorSpec] = (spec,)
+        self.inputs = inputs
         self._compiled, self._request, self._compile = compiled, request, compile_
         self._infer = compiled.create_infer_request()
         self._names = [_name(port, index) for index, port in enumerate(compiled.outputs)]
         self._ports = list(compiled.outputs)
         self._tensor = _library().Tensor
-        self._held: NDArray[Any] | None = None
+        self._places = [(one.name, _place(compiled, one.name)) for one in inputs]
+        self._held: list[NDArray[Any]] = []
 
     def upload(self, feed: Feed) -> Any:
-        (array,) = feed.values()
-        # OpenVINO shares only memory that it might write to; it does not write to inputs.
-        self._held = array if array.flags.carray else np.array(array, order="C")
-        self._infer.set_input_tensor(self._tensor(self._held, shared_memory=True))
+        self._held = []
+        for name, place in self._places:
+            array = feed[name]
+            # OpenVINO shares only memory that it might write to; it does not write to inputs.
+            held = array if array.flags.carray else np.array(array, order="C")
+            self._held.append(held)
+            self._infer.set_input_tensor(place, self._tensor(held, shared_memory=True))
         return self._infer
 
     def run(self, handle: Any) -> None:
@@ -230,11 +234,14 @@ def heavy_nodes(compiled: Any) -> Iterator[tuple[str, str, str]]:
 
 def _times(compiled: Any, shape: InputShape) -> dict[str, float]:
     """Return node → microseconds, the fastest of a few untimed runs."""
-    array = probe(shape)
+    specs = [one.spec for one in shape.companions]
+    names = [_name(port, index) for index, port in enumerate(compiled.inputs)]
+    image = next(name for name in names if name not in {one.name for one in specs})
+    fed = probes([TensorSpec(name=image, shape=shape.shape, dtype=shape.dtype)], shape)
     request = compiled.create_infer_request()
     fastest: dict[str, float] = {}
     for _ in range(PROBE_RUNS):
-        request.infer([array])
+        request.infer([fed[name] for name in names])
         for node in request.profiling_info:
             taken = node.real_time.total_seconds() * 1e6
             fastest[node.node_name] = min(fastest.get(node.node_name, taken), taken)
@@ -312,7 +319,7 @@ def _library() -> Any:
     return openvino
 
 
-def _network(core: Any, model: ModelFile, shape: InputShape) -> tuple[Any, TensorSpec]:
+def _network(core: Any, model: ModelFile, shape: InputShape) -> tuple[Any, list[TensorSpec]]:
     try:
         network = core.read_model(str(model.path))
     except RuntimeError as error:
@@ -321,16 +328,23 @@ def _network(core: Any, model: ModelFile, shape: InputShape) -> tuple[Any, Tenso
         TensorSpec(name=_name(port, index), shape=_shape(port), dtype=_dtype(port))
         for index, port in enumerate(network.inputs)
     ]
-    spec = check_input(model.path, specs, shape)
+    inputs = check_inputs(model.path, specs, shape)
+    sizes = [shape.shape, *(one.example.shape for one in shape.companions)]
+    places = [specs.index(one) for one in inputs]
     try:
-        network.reshape(list(shape.shape))
+        network.reshape({at: list(size) for at, size in zip(places, sizes, strict=True)})
     except RuntimeError as error:
         raise ModelError(
             f"{model.path}: OpenVINO cannot fix the input to {list(shape.shape)}: "
             f"{str(error).strip().splitlines()[-1][:300]}",
             hint="export the model at the batch that the suite asks for",
         ) from error
-    return network, spec
+    return network, inputs
+
+
+def _place(compiled: Any, name: str) -> int:
+    """Return the number of the input *name*."""
+    return [_name(port, index) for index, port in enumerate(compiled.inputs)].index(name)
 
 
 def _shape(port: Any) -> tuple[int | None, ...]:

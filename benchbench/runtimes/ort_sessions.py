@@ -192,7 +192,7 @@ class InPlace:
 
 
 class OnDevice:
-    """Holds one input tensor on the device, and lets outputs be allocated there."""
+    """Holds the input tensors on the device, and lets outputs be allocated there."""
 
     def __init__(
         self, session: Any, spec: TensorSpec, request: Request, kind: str = "cuda"
@@ -200,19 +200,26 @@ class OnDevice:
         from onnxruntime import OrtValue
 
         number = cuda.ordinal(request.device) or 0
-        shape, dtype = list(request.input.shape), np.dtype(request.input.dtype)
+        image = TensorSpec(name=spec.name, shape=request.input.shape, dtype=request.input.dtype)
+        fed = [image, *(one.spec for one in request.input.companions)]
         self.outputs = session.get_outputs()
-        self._input = OrtValue.ortvalue_from_shape_and_type(shape, dtype, kind, number)
+        self._inputs = {
+            one.name: OrtValue.ortvalue_from_shape_and_type(
+                list(one.shape), np.dtype(one.dtype), kind, number
+            )
+            for one in fed
+        }
         self._binding = session.io_binding()
-        self._binding.bind_ortvalue_input(spec.name, self._input)
+        for name, value in self._inputs.items():
+            self._binding.bind_ortvalue_input(name, value)
         for output in self.outputs:
             self._binding.bind_output(output.name, kind, number)
         self._run = session.run_with_iobinding
 
     def upload(self, feed: Feed) -> Any:
-        """Copy the one image to the device, and wait for it."""
-        (array,) = feed.values()
-        self._input.update_inplace(np.ascontiguousarray(array))
+        """Copy the inputs to the device, and wait for them."""
+        for name, array in feed.items():
+            self._inputs[name].update_inplace(np.ascontiguousarray(array))
         self._binding.synchronize_inputs()
         return self._binding
 

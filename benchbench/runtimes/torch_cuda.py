@@ -37,17 +37,17 @@ class CudaSession(Session):
     """A module on a GPU; every verb ends only when the device has done its part."""
 
     def upload(self, feed: Feed) -> Any:
-        """Copy the image to the device, cast and laid out; wait for it."""
-        (array,) = feed.values()
-        handle = self._from_numpy(array).to(
-            device=self._request.device, dtype=self._dtype, memory_format=self._layout
-        )
+        """Copy the inputs to the device, the image cast and laid out; wait for them."""
+        device = self._request.device
+        image = self._from_numpy(feed[self._image])
+        image = image.to(device=device, dtype=self._dtype, memory_format=self._layout)
+        handle = (image, *(self._from_numpy(feed[name]).to(device) for name in self._beside))
         self._torch.cuda.synchronize(self._request.device)
         return handle
 
     def run(self, handle: Any) -> None:
         """Run the module and wait for the device."""
-        self._outputs = self._module(handle)
+        self._outputs = self._module(*handle)
         self._torch.cuda.synchronize(self._request.device)
 
     def download(self, handle: Any) -> Feed:

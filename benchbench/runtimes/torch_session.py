@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from benchbench.errors import ModelError
-from benchbench.runtimes.contract import PROBE_RUNS, cpus, effective, probe, share_in, shares
+from benchbench.runtimes.contract import PROBE_RUNS, cpus, effective, probes, share_in, shares
 from benchbench.runtimes.onednn import Kernel, Operation, fastest, observe
 from benchbench.tensors import leaves, output_names
 from benchbench.types import Feed, InputShape, ModelFile, Placement, Request, Share, TensorSpec
@@ -36,9 +36,9 @@ class Session:
         self._module, self._request, self._torch = module, request, torch
         self._watched = watched
         shape = request.input
-        self.inputs: Sequence[TensorSpec] = (
-            TensorSpec(name=shape.name or "images", shape=shape.shape, dtype=shape.dtype),
-        )
+        image = TensorSpec(name=shape.name or "images", shape=shape.shape, dtype=shape.dtype)
+        self.inputs: Sequence[TensorSpec] = (image, *(one.spec for one in shape.companions))
+        self._image, self._beside = image.name, [one.name for one in shape.companions]
         floats = FLOATS.get(request.precision) if shape.dtype.startswith("float") else None
         self._dtype = getattr(torch, floats or shape.dtype)
         channels_last = channels_last and len(shape.shape) == 4
@@ -52,13 +52,14 @@ class Session:
         """What the placement tells beside the usual."""
 
     def upload(self, feed: Feed) -> Any:
-        """Wrap the image in a tensor; cast it and lay it out where that is asked for."""
-        (array,) = feed.values()
-        return self._from_numpy(array).to(dtype=self._dtype, memory_format=self._layout)
+        """Wrap the inputs in tensors; cast and lay out the image where that is asked for."""
+        image = self._from_numpy(feed[self._image])
+        image = image.to(dtype=self._dtype, memory_format=self._layout)
+        return (image, *(self._from_numpy(feed[name]) for name in self._beside))
 
     def run(self, handle: Any) -> None:
-        """Call the module."""
-        self._outputs = self._module(handle)
+        """Call the module with the image, then the companions in their order."""
+        self._outputs = self._module(*handle)
 
     def download(self, handle: Any) -> Feed:
         """Return the outputs as contiguous float32 or integer arrays."""
@@ -70,13 +71,13 @@ class Session:
 
     def try_out(self, model: ModelFile) -> None:
         """Run once: a torch module says what it takes only by failing."""
-        array = probe(self._request.input)
+        feed = probes(self.inputs, self._request.input)
         # Torch warns once a process of arrays that it may not write to; nothing here writes.
-        array.flags.writeable = False
+        feed[self._image].flags.writeable = False
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                handle = self.upload({"images": array})
+                handle = self.upload(feed)
                 self.run(handle)
             self._names = output_names(self._outputs)
             self._flat = _flattening(self._outputs)
@@ -87,7 +88,7 @@ class Session:
 
     def placement(self) -> Placement:
         """Run a few times, watched, and say what was seen."""
-        handle = self.upload({"images": probe(self._request.input)})
+        handle = self.upload(probes(self.inputs, self._request.input))
         self.run(handle)
         runs = [observe(lambda mode: self._look(mode, handle)) for _ in range(PROBE_RUNS)]
         kernels, source = self._evidence(runs, handle)
@@ -164,8 +165,13 @@ def refused(model: ModelFile, request: Request, error: Exception) -> ModelError:
             hint="check the model's 'input', or use 'mode: eager'",
         )
     shape: InputShape = request.input
-    fed = f"{shape.dtype} {list(shape.shape)} at {request.precision}"
-    hint = "mend the model's 'input' (size, layout, dtype); the module must take one image tensor"
+    beside = "".join(
+        f", {one.name} {one.spec.dtype} {list(one.example.shape)}" for one in shape.companions
+    )
+    fed = f"{shape.dtype} {list(shape.shape)}{beside} at {request.precision}"
+    hint = "mend the model's 'input' (size, layout, dtype); the module must take " + (
+        "the image, then those by position" if beside else "one image tensor"
+    )
     if request.precision in FLOATS:
         hint += (
             f"; a traced model may hold float constants that bar {request.precision}: "

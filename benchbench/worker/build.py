@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from benchbench import plugins
-from benchbench.errors import StoreError
+from benchbench.errors import ConversionError, StoreError
 from benchbench.files import make_folder, write_json
+from benchbench.inputs import InputContract
 from benchbench.types import ConversionJob, Job
 from benchbench.worker.inputs import calibration_split, contract, feeds, input_shape, model_file
 
@@ -20,6 +21,21 @@ def _cache(job: Job, kind: str) -> Path | None:
     return None
 
 
+def check_inputs(conversion: Any, declared: InputContract) -> None:
+    """Raise ConversionError if the model takes several inputs and *conversion* knows but one.
+
+    A conversion that takes several says so: ``several_inputs: ClassVar[bool] = True``.
+    """
+    names = declared.companion_names
+    if not names or getattr(conversion, "several_inputs", False):
+        return
+    why = "calibrates with images alone" if conversion.calibrates else "knows models of one input"
+    raise ConversionError(
+        f"the conversion '{conversion.kind}' {why}; this model also takes {', '.join(names)}",
+        hint="exclude these cells; torch, onnxruntime and openvino run such models at fp32",
+    )
+
+
 def build(job: Job, reporter: Any) -> None:
     """Run the step ``job.step``; leaves ``artifact/`` and ``result.json`` in the job's folder."""
     assert job.step is not None
@@ -27,6 +43,7 @@ def build(job: Job, reporter: Any) -> None:
     reporter.enter("load")
     model = model_file(job, job.step)
     conversion = plugins.build("conversions", step.conversion)
+    check_inputs(conversion, contract(job.cell))
     folder = make_folder(job.folder / "artifact")
     log: list[str] = []
     recorded: dict[str, Any] = {}

@@ -1,9 +1,10 @@
-"""What both kinds of job need: the dataset, preprocessed images, the model."""
+"""What all kinds of jobs need: the dataset, what is fed, the model."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,17 @@ from benchbench import plugins
 from benchbench.artifacts import stored_bytes
 from benchbench.contents import drawn, limited
 from benchbench.corruptions import Corruption
-from benchbench.errors import StoreError
+from benchbench.errors import ModelError, StoreError
 from benchbench.files import make_folder
 from benchbench.inputs import InputContract, read_image
+from benchbench.measure import accuracy
+from benchbench.measure.accuracy import Prepared, Row
+from benchbench.protocols import Session
 from benchbench.types import (
     Cell,
     ClassMap,
     DatasetSplit,
+    Feed,
     Geometry,
     Image,
     InputShape,
@@ -27,6 +32,7 @@ from benchbench.types import (
     ModelFile,
     Request,
 )
+from benchbench.worker import prompts
 
 
 def contract(cell: Cell) -> InputContract:
@@ -35,9 +41,10 @@ def contract(cell: Cell) -> InputContract:
 
 
 def input_shape(cell: Cell) -> InputShape:
-    """Return the shape that the cell's model is fed with."""
+    """Return what the cell's model is fed with."""
     declared = contract(cell)
-    return InputShape(declared.shape(cell.batch), declared.dtype, declared.name)
+    beside = declared.companions(cell.batch, cell.spec["classes"]["names"])
+    return InputShape(declared.shape(cell.batch), declared.dtype, declared.name, beside)
 
 
 def request_of(job: Job) -> Request:
@@ -84,6 +91,63 @@ def prepare(
     if corrupt:
         pixels = corrupt.apply(pixels, image.id, declared.color)
     return declared.prepare(pixels)
+
+
+class Feeder:
+    """Makes what a cell's session is fed: images, and what the model takes beside them."""
+
+    def __init__(self, cell: Cell, split: DatasetSplit) -> None:
+        self.contract = contract(cell)
+        self._split, self._batch = split, cell.batch
+        self._corrupt = corruption(cell)
+        beside = input_shape(cell).companions
+        self._names = [one.name for one in beside]
+        self._constant = {one.name: one.example for one in beside if not one.batched}
+
+    def check(self, session: Session) -> None:
+        """Raise ModelError unless *session* takes the image and the companions, nothing else."""
+        names = [spec.name for spec in session.inputs]
+        if names[1:] != self._names:
+            beside = f" and {', '.join(self._names)}" if self._names else ""
+            raise ModelError(
+                f"the session takes {len(names)} inputs ({', '.join(names)}); the suite feeds the"
+                f" image{beside}",
+                hint="several inputs are named under 'prompts' and 'texts' of the model's 'input',"
+                " and fed by the runtimes torch, onnxruntime and openvino",
+            )
+
+    def rows(self, images: Sequence[Image]) -> list[Row]:
+        """Return the rows of *images*: one each, or as many as their prompts need."""
+        asked = self.contract.prompts
+        return prompts.rows_of(asked, self._split, images) if asked else [*map(Row, images)]
+
+    def first_rows(self, images: Sequence[Image]) -> list[Row]:
+        """Return the first row of each of *images*."""
+        return list({row.id: row for row in reversed(self.rows(images))}.values())[::-1]
+
+    def prepare(self, row: Row, *, plain: bool = False) -> Prepared:
+        """Read, perhaps damage (not if *plain*), and preprocess the image of a row."""
+        array, geometry = prepare(self.contract, row.image, None if plain else self._corrupt)
+        return array, self.prompted(geometry, row)
+
+    def prompted(self, geometry: Geometry, row: Row) -> Geometry:
+        """Return *geometry* with the prompts of *row*."""
+        return replace(geometry, prompts=tuple(one.id for one in row.prompts))
+
+    def beside(self, rows: Sequence[Row], geometries: Sequence[Geometry]) -> Feed:
+        """Return what is fed beside the images of one batch; a short one is filled up."""
+        asked = self.contract.prompts
+        if asked is None:
+            return self._constant
+        pairs = zip(rows, geometries, strict=True)
+        values = [prompts.in_input(asked, row, geometry) for row, geometry in pairs]
+        values += [values[-1]] * (self._batch - len(values))
+        return {**asked.tensors(values), **self._constant}
+
+    def feed(self, name: str, rows: Sequence[Row], ready: Sequence[Prepared]) -> Feed:
+        """Return the feed of one batch; the image's input is *name*."""
+        geometries = [geometry for _, geometry in ready]
+        return {name: accuracy.stack(ready, self._batch), **self.beside(rows, geometries)}
 
 
 def feeds(declared: InputContract, split: DatasetSplit) -> Iterator[NDArray[Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 
 from benchbench import plugins
 from benchbench.columns import pack_predictions, pack_samples
-from benchbench.errors import CompiledOnly, ModelError, PlacementError
+from benchbench.errors import CompiledOnly, PlacementError
 from benchbench.files import sha256_file, write_json
 from benchbench.inputs import read_image
 from benchbench.measure import accuracy, latency, memory
-from benchbench.measure.accuracy import Prepared
+from benchbench.measure.accuracy import Prepared, Row
 from benchbench.measure.clock import resolution_ns
 from benchbench.measure.parity import doubts
 from benchbench.protocols import Session
@@ -28,6 +27,7 @@ from benchbench.types import (
     DatasetSplit,
     Feed,
     Geometry,
+    Image,
     Job,
     ModelFile,
     Placement,
@@ -37,12 +37,10 @@ from benchbench.types import (
 from benchbench.worker import reference
 from benchbench.worker.given import score_given
 from benchbench.worker.inputs import (
+    Feeder,
     class_map,
-    contract,
-    corruption,
     evaluation_split,
     model_file,
-    prepare,
     request_of,
 )
 from benchbench.worker.results import Measured
@@ -164,12 +162,11 @@ class _Passes:
     def __init__(self, job: Job, reporter: Any, session: Session, split: DatasetSplit) -> None:
         self._job, self._reporter = job, reporter
         self._session, self._split = session, split
-        self._contract = contract(job.cell)
+        self._feeder = Feeder(job.cell, split)
+        self._contract = self._feeder.contract
         self._classes = class_map(job.cell)
         self._decoder = plugins.build("decoders", job.cell.spec["decoder"])
-        if len(session.inputs) != 1:
-            names = ", ".join(spec.name for spec in session.inputs)
-            raise ModelError(f"the model has {len(session.inputs)} inputs ({names}), not one")
+        self._feeder.check(session)
 
     def _decode(self, outputs: Feed, geometries: Sequence[Geometry]) -> list[Prediction]:
         found: list[Prediction] = self._decoder.decode(outputs, geometries, self._classes)
@@ -181,11 +178,12 @@ class _Passes:
         self._reporter.enter("accuracy")
         predictions = accuracy.predict(
             self._session,
-            self._split.images,
+            self._feeder.rows(self._split.images),
             cell.batch,
-            partial(prepare, self._contract, corrupt=corruption(cell)),
+            self._feeder.prepare,
             self._decode,
             self._reporter.progress,
+            self._feeder.beside,
         )
         self._keep("predictions", pack_predictions(predictions, cell.task))
         return predictions
@@ -194,9 +192,10 @@ class _Passes:
         """Time the session over real inputs, then preprocessing and decoding apart."""
         cell, settings = self._job.cell, self._job.cell.spec["measure"]["latency"]
         self._reporter.enter("inputs")
-        pixels = self._pixels(settings["inputs"])
-        prepared = [self._contract.prepare(p) for p in pixels]
-        feeds = self._feeds(prepared)
+        rows = self._feeder.first_rows(self._drawn(settings["inputs"]))
+        pixels = [read_image(row.image, self._contract.color) for row in rows]
+        prepared = [self._prepared(*pair) for pair in zip(rows, pixels, strict=True)]
+        feeds = self._feeds(rows, prepared)
         plan = latency.Plan(**{k: settings[k] for k in latency.Plan.__dataclass_fields__})
         self._reporter.enter("warm-up", quiet=True)
         latency.warm_up(self._session, feeds, plan)
@@ -223,14 +222,19 @@ class _Passes:
         batch = self._job.cell.batch
         return [items[start : start + batch] for start in range(0, len(items), batch)]
 
-    def _pixels(self, count: int) -> list[NDArray[Any]]:
+    def _drawn(self, count: int) -> list[Image]:
         images = list(self._split.images)
         random.Random(0).shuffle(images)  # noqa: S311 - a sample, not a secret
-        return [read_image(image, self._contract.color) for image in images[:count]]
+        return images[:count]
 
-    def _feeds(self, prepared: Sequence[Prepared]) -> list[Feed]:
-        name, batch = self._session.inputs[0].name, self._job.cell.batch
-        return [{name: accuracy.stack(group, batch)} for group in self._groups(prepared)]
+    def _prepared(self, row: Row, pixels: NDArray[Any]) -> Prepared:
+        array, geometry = self._contract.prepare(pixels)
+        return array, self._feeder.prompted(geometry, row)
+
+    def _feeds(self, rows: Sequence[Row], prepared: Sequence[Prepared]) -> list[Feed]:
+        name = self._session.inputs[0].name
+        groups = zip(self._groups(rows), self._groups(prepared), strict=True)
+        return [self._feeder.feed(name, *pair) for pair in groups]
 
     def _outputs(self, feeds: Sequence[Feed]) -> list[tuple[int, Feed]]:
         return [(i, accuracy.infer(self._session, feed)) for i, feed in enumerate(feeds)]

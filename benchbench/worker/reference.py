@@ -29,12 +29,11 @@ from benchbench.types import (
     Request,
 )
 from benchbench.worker.inputs import (
+    Feeder,
     class_map,
-    contract,
     evaluation_split,
     input_shape,
     model_file,
-    prepare,
     request_of,
 )
 from benchbench.worker.results import REFERENCE_FILE
@@ -85,14 +84,17 @@ def _keep(job: Job, opened: AbstractContextManager[Session], images: int) -> Non
 def batches(
     cell: Cell, split: DatasetSplit, session: Session, count: int
 ) -> list[tuple[Feed, list[Geometry]]]:
-    """Return the first *count* images of the split, as the session takes them."""
-    name, declared = session.inputs[0].name, contract(cell)
+    """Return the first *count* images of the split, as the session takes them.
+
+    Of an image with several rows of prompts the first.
+    """
+    name, feeder = session.inputs[0].name, Feeder(cell, split)
+    feeder.check(session)
     images = sorted(split.images, key=lambda image: image.id)[:count]
     found: list[tuple[Feed, list[Geometry]]] = []
-    for group in accuracy.batches(images, cell.batch):
-        ready = [prepare(declared, image) for image in group]
-        feed = {name: accuracy.stack(ready, cell.batch)}
-        found.append((feed, [geometry for _, geometry in ready]))
+    for group in accuracy.batches(feeder.first_rows(images), cell.batch):
+        ready = [feeder.prepare(row, plain=True) for row in group]
+        found.append((feeder.feed(name, group, ready), [geometry for _, geometry in ready]))
     return found
 
 

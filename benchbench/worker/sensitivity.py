@@ -30,6 +30,7 @@ from benchbench.types import (
     Record,
     Variant,
 )
+from benchbench.worker.build import check_inputs
 from benchbench.worker.inputs import (
     calibration_split,
     class_map,
@@ -169,6 +170,7 @@ class _Bench:
         self.model = model_file(job, self.step)
         conversion = plugins.build("conversions", job.cell.chain[self.step].conversion)
         assert isinstance(conversion, Layered)
+        check_inputs(conversion, contract(job.cell))
         self.conversion = conversion
         everything = calibration_split(job.cell, job.cache)
         self._calibration = everything

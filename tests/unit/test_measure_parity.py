@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchbench.forecast import IMAGE_BYTES
 from benchbench.measure import parity
-from benchbench.types import ClassScores, Detections, LabelMap, OutputError, Parity
+from benchbench.types import (
+    PREDICTION_TYPES,
+    ClassScores,
+    Detections,
+    LabelMap,
+    OrientedDetections,
+    OutputError,
+    PanopticMap,
+    Parity,
+    Poses,
+    PromptedMasks,
+    TaskName,
+)
 
 
 def detections(*rows: tuple[float, float, float, float, float, int]) -> Detections:
@@ -90,6 +105,53 @@ def test_maps_agree_by_pixels_and_by_classes() -> None:
 def test_classes_agree_by_the_best_and_by_the_whole_distribution() -> None:
     one, other = (ClassScores(np.array(v, np.float32)) for v in ([0.75, 0.25], [0.25, 0.75]))
     assert parity.agreement([one, one], [one, other]) == {"top1": 0.5, "overlap": 0.75}
+
+
+def test_scores_that_do_not_sum_to_one_overlap_by_their_sums_and_logits_not_at_all() -> None:
+    sure = ClassScores(np.array([0.9, 0.8, 0.3], np.float32))
+    half = ClassScores(np.array([0.45, 0.4, 0.15], np.float32))
+    assert parity.agreement([sure], [sure])["overlap"] == pytest.approx(1)
+    assert parity.agreement([sure], [half])["overlap"] == pytest.approx(2 / 3)
+    logits = ClassScores(np.array([3.0, -1.0], np.float32))
+    assert parity.agreement([logits], [logits]) == {"top1": 1.0}
+
+
+def test_poses_and_turned_boxes_agree_by_what_they_cover() -> None:
+    box, score, label = np.array([[10.0, 10, 20, 20]]), np.array([0.9]), np.array([1])
+    away = Poses(box + 100, score, label, np.zeros((1, 2, 3)))
+    pose = Poses(box, score, label, np.zeros((1, 2, 3)))
+    assert parity.agreement([pose], [pose]) == {"matched": 1.0, "iou": 1.0}
+    assert parity.agreement([pose], [away]) == {"matched": 0.0}
+    flat = OrientedDetections(np.array([[50.0, 50, 40, 10, 0.0]]), score, label)
+    turned = OrientedDetections(np.array([[50.0, 50, 10, 40, np.pi / 2]]), score, label)
+    assert parity.agreement([flat], [turned]) == pytest.approx({"matched": 1.0, "iou": 1.0})
+    upright = OrientedDetections(np.array([[50.0, 50, 10, 40, 0.0]]), score, label)
+    assert parity.agreement([flat], [upright]) == {"matched": 0.0}
+
+
+def test_panoptic_maps_agree_by_category_whatever_the_segments_are_called() -> None:
+    pixels = np.array([[0, 1, 1, 2]], np.uint16)
+    ours = PanopticMap(pixels, np.array([7, 9]))
+    same = PanopticMap(np.array([[0, 2, 2, 1]], np.uint16), np.array([9, 7]))
+    other = PanopticMap(np.array([[1, 1, 1, 2]], np.uint16), np.array([7, 9]))
+    assert parity.agreement([ours], [same]) == {"pixels": 1.0}
+    assert parity.agreement([ours], [other]) == {"pixels": 0.75}
+
+
+def test_prompted_masks_agree_prompt_by_prompt() -> None:
+    def masks(*runs: list[int]) -> PromptedMasks:
+        lengths = np.array([len(one) for one in runs])
+        flat = np.concatenate([np.array(one, np.uint32) for one in runs])
+        return PromptedMasks(np.arange(len(runs)), np.ones(len(runs)), lengths, flat)
+
+    first, second = [0, 4, 12], [8, 4, 4]
+    assert parity.agreement([masks(first, second)], [masks(first, second)]) == {"iou": 1.0}
+    assert parity.agreement([masks(first, second)], [masks(second, second)]) == {"iou": 0.5}
+
+
+def test_every_task_can_be_compared_and_forecast() -> None:
+    assert set(parity._BY_KIND) == set(PREDICTION_TYPES.values())
+    assert set(IMAGE_BYTES) == set(PREDICTION_TYPES) == set(get_args(TaskName))
 
 
 def test_a_noisy_fp16_artifact_is_doubted_and_a_noisy_int8_one_by_its_predictions() -> None:

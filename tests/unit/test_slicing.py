@@ -123,7 +123,7 @@ def test_an_expression_picks_what_it_says(split, where, wanted):
     ],
 )
 def test_nothing_else_can_be_said(where):
-    with pytest.raises(ValidationError, match="expression|functions"):
+    with pytest.raises(ValidationError, match=r"expression|functions"):
         SliceSpec(where=where)
 
 
