@@ -211,8 +211,9 @@ class Letterbox(_Resampling):
     as where SAM pads."""
     align: Literal["centre", "top-left"] = "centre"
     """Where the image lies; an odd border leaves the extra pixel right and below."""
-    rounding: Literal["round", "floor"] = "round"
-    """How the size of the resized image becomes whole (halves go up)."""
+    rounding: Literal["round", "even", "floor", "ceil"] = "round"
+    """How the size of the resized image becomes whole: ``round`` takes halves up, ``even`` to the
+    even number, as Python does."""
     upscale: bool = True
     """False leaves images that are smaller than the input at their size."""
 
@@ -230,16 +231,34 @@ class Letterbox(_Resampling):
         # Whole numbers throughout: 320 / 427 * 427 is not 320 in floating point.
         limit = 0 if size[0] * image[1] <= size[1] * image[0] else 1
         over, under = size[limit], image[limit]
-        half = under if self.rounding == "round" else 0
-        width, height = (max(1, (2 * side * over + half) // (2 * under)) for side in image)
+        width, height = (max(1, self._whole(side * over, under)) for side in image)
         return width, height
+
+    def _whole(self, over: int, under: int) -> int:
+        """Return *over* / *under* as a whole number."""
+        down, rest = divmod(over, under)
+        up = {
+            "floor": False,
+            "ceil": rest > 0,
+            "round": 2 * rest >= under,
+            "even": 2 * rest > under or (2 * rest == under and down % 2 == 1),
+        }
+        return down + up[self.rounding]
 
     def describe(self) -> str:
         """Return the protocol card's words."""
         small = "" if self.upscale else ", smaller images not enlarged"
-        whole = "rounded" if self.rounding == "round" else "rounded down"
+        whole = _ROUNDED[self.rounding]
         value = "what becomes 0" if self.pad == "mean" else f"{self.pad:g}"
         return f"letterbox, {self.align}, size {whole}, padded with {value}{small}"
+
+
+_ROUNDED = {
+    "round": "rounded",
+    "even": "rounded (halves to even)",
+    "floor": "rounded down",
+    "ceil": "rounded up",
+}
 
 
 class CenterCrop(_Resampling):

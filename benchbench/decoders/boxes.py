@@ -8,7 +8,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchbench.decoders.detections import Candidates, Coordinates, Selection, Unit, in_pixels
+from benchbench.decoders.detections import (
+    Candidates,
+    Coordinates,
+    Selection,
+    Unit,
+    corners_of,
+    in_pixels,
+)
 from benchbench.decoders.outputs import Outputs
 from benchbench.types import ClassMap, Feed, Geometry, Prediction
 
@@ -26,8 +33,8 @@ class Finished(Selection):
     """Label of the class list's first entry: 1 if the model counts from 1."""
     coordinates: Coordinates = "pixels"
     """Whether boxes come in pixels of the input or as shares of its sides."""
-    corners: Literal["xyxy", "yxyx"] = "xyxy"
-    """Order of a box's numbers: x1, y1, x2, y2, or TensorFlow's y1, x1, y2, x2."""
+    corners: Literal["xyxy", "yxyx", "cxcywh"] = "xyxy"
+    """A box's numbers: x1, y1, x2, y2, TensorFlow's y1, x1, y2, x2, or centre and size."""
 
     def candidates(
         self,
@@ -55,6 +62,7 @@ class Finished(Selection):
             )
         order = [1, 0, 3, 2] if self.corners == "yxyx" else [0, 1, 2, 3]
         pixels = in_pixels(boxes[kept][:, order], geometry, self.coordinates)
+        pixels = corners_of(pixels) if self.corners == "cxcywh" else pixels
         return pixels, scores[kept], indices
 
     def describe(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from benchbench.decoders.boxes import Finished
-from benchbench.decoders.detections import Candidates, Count
+from benchbench.decoders.detections import Candidates, Clip, Count, Unit
 from benchbench.decoders.outputs import Outputs
 from benchbench.types import ClassMap, Feed, Geometry, Prediction
 
@@ -14,10 +14,16 @@ from benchbench.types import ClassMap, Feed, Geometry, Prediction
 class YoloEndToEnd(Finished):
     """Decodes (N, K, 6): x1, y1, x2, y2, score, class.
 
-    YOLOv10 and other heads that need no NMS, and Ultralytics exports with NMS inside. Source:
-    THU-MIG/yolov10, nn/modules/head.py, v10Detect.
+    YOLOv10, YOLO26 and other heads that need no NMS, and Ultralytics exports with NMS inside.
+    Defaults are those of Ultralytics' validation. Its RT-DETR (since 8.4) ends so too, with
+    ``corners: cxcywh`` and ``coordinates: relative``. Sources: THU-MIG/yolov10,
+    nn/modules/head.py, v10Detect; ultralytics, nn/modules/head.py, Detect and RTDETRDecoder.
     """
 
+    score_floor: Unit = 0.001
+    """Only scores above this are kept; padded rows have the score 0."""
+    clip: Clip = "after"
+    """Cut boxes at the border of the original image: true before suppression, or after."""
     max_detections: Count | None = 300
     """How many detections an image keeps; None: all."""
 

@@ -78,7 +78,7 @@ class CocoResults(Record):
 
 
 class Ultralytics(CocoResults):
-    """``predictions.json`` of Ultralytics' ``val(save_json=True)``: images by name, also with masks.
+    """``predictions.json`` of Ultralytics' ``val(save_json=True)``: images by name; masks too.
 
     Categories are COCO's ids on COCO itself; elsewhere places in the class list, from 1 on (from
     0 in versions before 8.1): ``categories: index``.

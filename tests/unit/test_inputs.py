@@ -239,6 +239,13 @@ def test_letterbox_pads_with_a_pixel_value_that_is_normalised_too() -> None:
         ({}, (480, 640), (240, 320, 40, 0)),
         ({}, (427, 640), (214, 320, 53, 0)),
         ({"rounding": "floor"}, (427, 640), (213, 320, 53, 0)),
+        ({}, (640, 449), (320, 225, 0, 47)),
+        ({"rounding": "even"}, (640, 449), (320, 224, 0, 48)),
+        ({"rounding": "even"}, (640, 451), (320, 226, 0, 47)),
+        ({"rounding": "even"}, (427, 640), (214, 320, 53, 0)),
+        ({"rounding": "ceil"}, (640, 449), (320, 225, 0, 47)),
+        ({"rounding": "ceil"}, (640, 450), (320, 225, 0, 47)),
+        ({"rounding": "ceil"}, (1000, 701), (320, 225, 0, 47)),
         ({"align": "top-left"}, (427, 640), (214, 320, 0, 0)),
         ({}, (100, 50), (320, 160, 0, 80)),
         ({"upscale": False}, (100, 50), (100, 50, 110, 135)),
@@ -254,7 +261,7 @@ def test_letterbox_places_images_by_whole_number_arithmetic(options, image, plac
 @settings(deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 5000))
 def test_letterbox_always_fills_one_side_and_never_overflows(width, height) -> None:
-    for rounding in ("round", "floor"):
+    for rounding in ("round", "even", "floor", "ceil"):
         found = Letterbox(rounding=rounding).place((width, height), (320, 256))
         assert found.width == 320 or found.height == 256
         assert 1 <= found.width <= 320
