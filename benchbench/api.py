@@ -228,7 +228,11 @@ def report(
 
     Raises :class:`~benchbench.errors.PluginError` for an unknown format.
     """
-    view = show(name, settings, store=store)
+    return write_reports(show(name, settings, store=store), formats, out=out)
+
+
+def write_reports(view: RunView, formats: Sequence[str], *, out: Path | None = None) -> list[Path]:
+    """Write reports of a run that is already read; see :func:`report`."""
     makers = [plugins.build("reports", {"kind": kind}) for kind in formats]
     folder = make_folder(out or Path("reports") / view.run)
     written = []

@@ -70,7 +70,7 @@ def command(
         )
     for problem in outcome.problems:
         click.echo(f"no intervals or slices for some cells: {plain(problem)}", err=True)
-    files = _reports(outcome.run, store) if report else {}
+    files = _reports(outcome.view) if report else {}
     if as_json:
         print_json({**outcome.view.document(), "reports": files})
     else:
@@ -81,12 +81,12 @@ def command(
     return FAILED if outcome.failed or (strict and skipped) else 0
 
 
-def _reports(run: str, store: Path | None) -> dict[str, str]:
+def _reports(view: RunView) -> dict[str, str]:
     """Write every report that can be written here; say which could not."""
     files: dict[str, str] = {}
     for kind in ("html", "markdown", "json", "csv"):
         try:
-            (path,) = api.report(run, [kind], store=store)
+            (path,) = api.write_reports(view, [kind])
         except BenchbenchError as error:
             click.echo(f"no {kind} report: {error}", err=True)
         else:

@@ -9,6 +9,9 @@ The pixels follow from (seed, split, index) alone. Needs numpy and Pillow, nothi
 """
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -1062,17 +1065,75 @@ def write_split(folder: Path, split: str, *, count: int, seed: int = 0) -> None:
     their masks, folder/annotations/<split>-condition.json one category an image. Image ids are
     unique across splits.
     """
-    first, target = _number(split) * _IDS_PER_SPLIT + 1, folder / "images" / split
+    _number(split)  # refuses an unknown one before anything is written
+    target = folder / "images" / split
     target.mkdir(parents=True, exist_ok=True)
+    drawn = _drawn_beside(target, split, count, seed)
     images: list[dict[str, object]] = []
     defects: list[dict[str, object]] = []
     conditions: list[dict[str, object]] = []
     for index in range(count):
-        scene, image_id = render(split, index, seed=seed), first + index
-        images.append(_write_image(target, f"{split}-{index:05d}.png", scene, image_id))
-        defects.extend(_annotations(scene, image_id))
-        condition = CONDITIONS.index(scene.condition) + 1
-        conditions.append({"id": image_id, "image_id": image_id, "category_id": condition})
+        image, found, condition = drawn.get(index) or draw(target, split, index, seed)
+        images.append(image)
+        defects.extend(found)
+        conditions.append({"id": image["id"], "image_id": image["id"], "category_id": condition})
     truth = folder / "annotations"
     _write_truth(truth / f"{split}.json", CATEGORIES, images, defects)
     _write_truth(truth / f"{split}-condition.json", CONDITIONS, images, conditions)
+
+
+Drawn: TypeAlias = tuple[dict[str, object], list[dict[str, object]], int]
+"""Of one image: its entry, its annotations, and the category of its condition."""
+
+
+def draw(target: Path, split: str, index: int, seed: int) -> Drawn:
+    """Write one PNG file; return what the truth files say of it."""
+    scene, image_id = render(split, index, seed=seed), _number(split) * _IDS_PER_SPLIT + 1 + index
+    image = _write_image(target, f"{split}-{index:05d}.png", scene, image_id)
+    condition = CONDITIONS.index(scene.condition) + 1
+    return image, list(_annotations(scene, image_id)), condition
+
+
+_WORTH_A_PROCESS = 32
+"""Images; below, starting one takes longer than it saves."""
+_MOST_PROCESSES = 4
+
+
+def _drawn_beside(target: Path, split: str, count: int, seed: int) -> dict[int, Drawn]:
+    """Draw in processes on the other CPUs; what one of them does not give is drawn by the caller.
+
+    Processes of our own and not a pool: a pool imports the caller's script again.
+    """
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    shares = min(cpus, _MOST_PROCESSES, count // _WORTH_A_PROCESS)
+    if shares < 2:
+        return {}
+    started = [
+        _start(target, split, range(share, count, shares), seed) for share in range(1, shares)
+    ]
+    own = {index: draw(target, split, index, seed) for index in range(0, count, shares)}
+    return own | {index: made for process in started for index, made in _given(process)}
+
+
+def _start(target: Path, split: str, indices: range, seed: int) -> subprocess.Popen[bytes]:
+    part = [str(target), split, str(indices.start), str(indices.stop), str(indices.step), str(seed)]
+    line = [sys.executable, "-m", "benchbench.datasets.inspection_line", *part]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def _given(process: subprocess.Popen[bytes]) -> Iterator[tuple[int, Drawn]]:
+    """Yield what a process drew; nothing of one that failed."""
+    told, _ = process.communicate()
+    if process.returncode == 0:
+        for index, image, found, condition in json.loads(told):
+            yield index, (image, found, condition)
+
+
+def _main(target: str, split: str, *numbers: str) -> None:
+    *indices, seed = map(int, numbers)
+    made = [[i, *draw(Path(target), split, i, seed)] for i in range(*indices)]
+    sys.stdout.write(json.dumps(made))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

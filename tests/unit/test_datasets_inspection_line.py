@@ -207,3 +207,21 @@ def test_an_unknown_split_is_refused_with_the_known_ones(tmp_path: Path) -> None
     with pytest.raises(ValueError, match=r"unknown split 'test'; choose one of train, calib"):
         line.write_split(tmp_path, "test", count=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_several_processes_draw_the_same_bytes_and_a_dead_one_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "_WORTH_A_PROCESS", 2)
+    monkeypatch.setattr(line.os, "sched_getaffinity", lambda _: {0})
+    line.write_split(tmp_path / "alone", "calibration", count=5)
+    monkeypatch.setattr(line.os, "sched_getaffinity", lambda _: {0, 1})
+    line.write_split(tmp_path / "both", "calibration", count=5)
+    monkeypatch.setattr(line.sys, "executable", "/bin/false")
+    line.write_split(tmp_path / "dead", "calibration", count=5)
+    written = [
+        {path.name: path.read_bytes() for path in sorted((tmp_path / name).rglob("*.*"))}
+        for name in ("alone", "both", "dead")
+    ]
+    assert len(written[0]) == 7
+    assert written[0] == written[1] == written[2]
