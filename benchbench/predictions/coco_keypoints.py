@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchbench.errors import PredictionError
 from benchbench.predictions import tables
-from benchbench.predictions.coco_results import CocoResults, _items, _table
+from benchbench.predictions.coco_results import CocoResults
 from benchbench.predictions.tables import Table
 from benchbench.types import ClassMap, DatasetSplit, Poses, Prediction, TaskName
 
@@ -38,15 +38,7 @@ class CocoKeypointResults(CocoResults):
         beyond the category's own.
         """
         del task
-        images = tables.image_ids(split) if self.images == "id" else tables.image_stems(split)
-        known = (
-            tables.category_indices(classes, self.first_index)
-            if self._by_index
-            else tables.category_ids(split)
-        )
-        items = _items(self.path)
-        table = _table(self.path, items, boxes=False)
-        found = tables.placed(table, images, known, split)
+        items, table, found = self._placed(split, classes, boxes=False)
         points, around = _points(items, found.labels, split, table.where)
         table = replace(table, boxes=_boxes(items, around, table))
         return {

@@ -65,16 +65,23 @@ class CocoResults(Record):
 
     def read(self, split: DatasetSplit, classes: ClassMap, task: TaskName) -> dict[int, Prediction]:
         """Return the predictions of each image; raise PredictionError naming the item."""
+        masks = task == "instance-segmentation"
+        items, table, found = self._placed(split, classes, boxes=not masks)
+        return _instances(items, table, found, split) if masks else tables.detections(table, found)
+
+    def _placed(
+        self, split: DatasetSplit, classes: ClassMap, *, boxes: bool
+    ) -> tuple[list[Any], Table, Placed]:
+        """Return the results, their columns, and the rows of each image."""
         images = tables.image_ids(split) if self.images == "id" else tables.image_stems(split)
         known = (
             tables.category_indices(classes, self.first_index)
             if self._by_index
             else tables.category_ids(split)
         )
-        items, masks = _items(self.path), task == "instance-segmentation"
-        table = _table(self.path, items, boxes=not masks)
-        found = tables.placed(table, images, known, split)
-        return _instances(items, table, found, split) if masks else tables.detections(table, found)
+        items = _items(self.path)
+        table = _table(self.path, items, boxes=boxes)
+        return items, table, tables.placed(table, images, known, split)
 
 
 class Ultralytics(CocoResults):

@@ -98,7 +98,7 @@ def _measured(job: Job, reporter: Any, session: Session, split: DatasetSplit) ->
     passes = _Passes(job, reporter, session, split)
     predictions = passes.accuracy() if cell.spec["measure"]["accuracy"] else None
     if cell.provides:
-        reporter.enter("reference")
+        reporter.enter("outputs")
         reference.keep_own(job, session, split)
     if cell.spec["measure"]["latency"]:
         caveats += passes.latency()

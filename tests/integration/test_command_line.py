@@ -23,7 +23,7 @@ DOCUMENT_KEYS = {
 }  # fmt: skip
 CELL_KEYS = {
     "id", "label", "model", "runtime", "precision", "device", "batch", "dataset", "split", "task",
-    "status", "metrics", "primary", "per_class", "reasons", "intervals", "comparison", "class_comparisons", "curves", "matrices", "evaluator", "convention", "counts",
+    "status", "metrics", "primary", "per_class", "reasons", "intervals", "comparison", "class_comparisons", "slices", "curves", "matrices", "lower_is_better", "evaluator", "convention", "counts",
     "latency", "placement", "artifact", "memory", "caveats", "failure", "protocol", "versions",
     "started", "wall_s", "stages_s", "speedup", "admitted", "parity",
 }  # fmt: skip
