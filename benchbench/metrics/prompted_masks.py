@@ -43,6 +43,7 @@ class PromptedMaskMetrics(Record):
     packages: ClassVar[tuple[tuple[str, ...], ...]] = ()
     extra: ClassVar[str] = ""
     task: ClassVar[TaskName] = "promptable-segmentation"
+    by_object: ClassVar[bool] = True
 
     boundary: bool = False
     """Give the mean IoU of the outlines too: ``boundary_iou``."""
