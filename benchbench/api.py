@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchbench import plugins
 from benchbench.assemble import run_view
+from benchbench.cases import Case
+from benchbench.cases import cases as by_image
 from benchbench.confidence import PowerOf, powers
 from benchbench.diagnosis.attribute import Diagnosis, find_cell
 from benchbench.diagnosis.attribute import diagnose as attribute
@@ -307,6 +309,39 @@ def rescore(
         cells=tuple(scorer.rescored(one, tool, rules[one.cell.task]) for one in known),
         skipped=tuple(skipped(one.cell) for one in results if one not in known),
     )
+
+
+def cases(
+    name: str,
+    settings: Iterable[str] = (),
+    *,
+    metrics: Sequence[str] = (),
+    by_class: bool = False,
+    store: Path | None = None,
+    cache: Path | None = None,
+) -> list[Case]:
+    """Return the accuracy of a run image by image; *metrics* picks some by name.
+
+    *settings* replace those of the run, for example where the dataset lies now: it gives the file
+    names. Raises :class:`~benchbench.errors.UsageError` if the run has no such values.
+    """
+    current = find_run(name, store=store)
+    manifest = current.manifest()
+    loaded = reload_suite(manifest.suite_text, manifest.suite_file, manifest.settings, settings)
+    scorer = Scorer(current, loaded.datasets, cache or user_cache())
+    options: dict[str, Any] = {"metrics": metrics, "by_class": by_class}
+    found = [
+        case
+        for result in current.results()
+        for case in by_image(current, result, scorer.file_names(result.cell), **options)
+    ]
+    if not found:
+        told = f"the metric {' or '.join(metrics)}" if metrics else "a metric"
+        raise UsageError(
+            f"no cell of the run {current.id} has {told} that can be formed of single images",
+            hint="benchbench show RUN --json names the metrics, under 'intervals'",
+        )
+    return found
 
 
 def power(

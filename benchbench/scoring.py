@@ -107,6 +107,12 @@ class Scorer:
         mark = self._mark(result)
         return pack_sliced(mark, parts, truth, predictions, class_map(cell), metric)
 
+    def file_names(self, cell: Cell) -> dict[int, str]:
+        """Return the names of the split's images by id; of none where the data are not at hand."""
+        with contextlib.suppress(BenchbenchError):
+            return {image.id: image.file_name for image in self._truth(cell).images}
+        return {}
+
     def _predictions(self, result: Result) -> Mapping[int, Prediction]:
         data = self._run.array(result.arrays["predictions"])
         return unpack_predictions(data, result.cell.task)

@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "Show a run: a table, or one JSON object with --json.",
     "report": "Write a run's report: HTML, Markdown, JSON, CSV, figures.",
     "score": "Compute accuracy again from stored predictions; needs no device.",
+    "cases": "Print accuracy image by image, as CSV.",
     "doctor": "Say of each runtime whether it works here, and what mends it.",
     "diagnose": "Tell where the accuracy between two cells goes, part by part.",
     "quantize": "Build a suite's int8 artifacts; rank the layers that cost most accuracy.",

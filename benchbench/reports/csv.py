@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
-import re
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -18,10 +16,9 @@ from benchbench.reports.wording import (
     accuracy_absence,
     withheld,
 )
+from benchbench.spreadsheets import Value, field
 from benchbench.types import Record
 from benchbench.view import CellView, RunView
-
-Value = str | float | int | None
 
 COLUMNS = (
     "run", "cell", "model", "runtime", "precision", "device", "batch", "dataset", "split", "task",
@@ -41,9 +38,6 @@ COLUMNS = (
     "difference_high", "difference_p_adjusted", "difference_against", "verdict",
 )  # fmt: skip
 """Added to at the end only; a name never changes its meaning."""
-
-_FORMULA = re.compile(r"^[=+\-@\t\r]")
-_NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$", re.IGNORECASE)
 
 
 class Csv(Record):
@@ -69,18 +63,6 @@ class Csv(Record):
             values |= _evidence(cell) | _speed(cell) | _parity(cell)
             writer.writerow([field(values.get(name)) for name in COLUMNS])
         return out.getvalue().encode("utf-8", "backslashreplace")
-
-
-def field(value: Value) -> str:
-    """Return one field: numbers as they are, absent as empty.
-
-    Text that a spreadsheet would run as a formula stands behind an apostrophe.
-    """
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.match(value):
-        return f"'{value}"
-    return str(value)
 
 
 def _identity(cell: CellView) -> dict[str, Value]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from benchbench import api
 from benchbench.columns import unpack_tally
+from benchbench.errors import UsageError
 from benchbench.stats.resampling import Draws
 from benchbench.store import Store
 from tests import tiny
@@ -129,3 +132,27 @@ def test_a_metric_that_is_gone_costs_the_intervals_and_says_so(found):
         assert interval.value == cell.metrics["top1"]
         assert (interval.se, interval.low) == (None, None)
         assert "no metric named 'gone'" in interval.reason
+
+
+def test_accuracy_image_by_image_adds_up_to_the_metric(found, tmp_path):
+    store, _, outcome = found
+    names = ["--metric", "top1", "--store", str(store)]
+    line = [sys.executable, "-m", "benchbench", "cases", outcome.run, *names]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=tmp_path)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    for cell in outcome.view.cells:
+        own = [row for row in rows if row["cell"] == cell.id]
+        assert [row["file_name"] for row in own] == [f"{row['image_id']}.png" for row in own]
+        assert {row["value"] for row in own} == {"0.0", "1.0"}
+        mean = sum(float(row["value"]) for row in own) / IMAGES
+        assert mean == pytest.approx(cell.metrics["top1"])
+    classes = api.cases(outcome.run, metrics=["f1"], by_class=True, store=store)
+    assert {case.subject for case in classes} == {"a", "b"}
+    # An image is of one class: what it says of the other is nothing.
+    assert any(case.value is None for case in classes)
+
+
+def test_a_metric_that_no_cell_has_is_told(found):
+    store, _, outcome = found
+    with pytest.raises(UsageError, match=r"no cell of the run .* has the metric dice"):
+        api.cases(outcome.run, metrics=["dice"], store=store)

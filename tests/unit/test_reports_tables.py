@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchbench import flat
-from benchbench.reports.csv import COLUMNS, Csv, field
+from benchbench.reports.csv import COLUMNS, Csv
 from benchbench.reports.json import Json
 from benchbench.reports.markdown import Markdown, escape, fence
+from benchbench.spreadsheets import field
 from tests.report_findings import knowing
 from tests.report_fixture import CRASH, HOSTILE, broken, hostile, measured, odd, run, small, varied
 
