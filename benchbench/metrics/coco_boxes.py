@@ -26,7 +26,7 @@ from benchbench.metrics.coco_numbers import (
 from benchbench.metrics.detection_diagnostics import Diagnostics, conventions, diagnose
 from benchbench.metrics.detection_matches import match
 from benchbench.metrics.detection_table import detected_columns, truth_columns
-from benchbench.metrics.pairing import pair
+from benchbench.metrics.pairing import pair, split_counts
 from benchbench.types import (
     ClassMap,
     DatasetSplit,
@@ -225,14 +225,8 @@ def _convention(limits: Limits) -> dict[str, str]:
 
 def _counts(split: DatasetSplit, detected: Found, classes: ClassMap) -> dict[str, int]:
     flat = (detected.boxes[:, 2] <= 0) | (detected.boxes[:, 3] <= 0)
-    unknown = {category.id for category in split.categories} - set(classes.category_ids)
     return {
-        "images": len(split.images),
-        "annotations": len(split.annotations),
-        "crowd": sum(a.iscrowd for a in split.annotations),
-        "categories": len(split.categories),
-        "categories_without_model_class": len(unknown),
+        **split_counts(split, classes),
         "predictions": len(detected.scores),
         "zero_size_predictions": int(flat.sum()),
-        **split.notes,
     }

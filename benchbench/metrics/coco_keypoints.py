@@ -24,7 +24,7 @@ from benchbench.metrics.keypoints_evaluation import evaluate
 from benchbench.metrics.keypoints_numbers import class_reason, numbers, reasons
 from benchbench.metrics.keypoints_oks import overlaps
 from benchbench.metrics.keypoints_sigmas import COCO_SIGMAS, Given, resolve
-from benchbench.metrics.pairing import pair
+from benchbench.metrics.pairing import pair, split_counts
 from benchbench.types import (
     ClassMap,
     DatasetSplit,
@@ -177,15 +177,9 @@ def _named_sigmas(split: DatasetSplit, sigmas: tuple[tuple[float, ...], ...]) ->
 
 
 def _counts(split: DatasetSplit, both: _Both, classes: ClassMap) -> dict[str, int]:
-    unknown = {category.id for category in split.categories} - set(classes.category_ids)
     return {
-        "images": len(split.images),
-        "annotations": len(split.annotations),
-        "crowd": sum(a.iscrowd for a in split.annotations),
+        **split_counts(split, classes),
         "annotations_without_labelled_point": int((both.known.labelled == 0).sum()),
-        "categories": len(split.categories),
         "categories_without_keypoints": int((both.points == 0).sum()),
-        "categories_without_model_class": len(unknown),
         "predictions": len(both.found.columns.scores),
-        **split.notes,
     }

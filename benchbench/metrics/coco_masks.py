@@ -20,7 +20,7 @@ from benchbench.metrics.coco_numbers import (
     reasons,
 )
 from benchbench.metrics.masks_columns import Columns, Ids, columns, truth_rles
-from benchbench.metrics.pairing import pair
+from benchbench.metrics.pairing import pair, split_counts
 from benchbench.types import (
     ClassMap,
     DatasetSplit,
@@ -192,14 +192,8 @@ def _convention(limits: Limits) -> dict[str, str]:
 
 
 def _counts(split: DatasetSplit, found: Columns, classes: ClassMap) -> dict[str, int]:
-    unknown = {category.id for category in split.categories} - set(classes.category_ids)
     return {
-        "images": len(split.images),
-        "annotations": len(split.annotations),
-        "crowd": sum(a.iscrowd for a in split.annotations),
-        "categories": len(split.categories),
-        "categories_without_model_class": len(unknown),
+        **split_counts(split, classes),
         "predictions": len(found.scores),
         "empty_predictions": int((found.areas == 0).sum()),
-        **split.notes,
     }

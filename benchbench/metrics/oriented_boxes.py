@@ -23,7 +23,7 @@ from benchbench.metrics.coco_numbers import (
     reasons,
 )
 from benchbench.metrics.oriented_table import Boxes, turned_found, turned_truth
-from benchbench.metrics.pairing import pair
+from benchbench.metrics.pairing import pair, split_counts
 from benchbench.types import (
     ClassMap,
     DatasetSplit,
@@ -161,14 +161,8 @@ def _convention(limits: Limits) -> dict[str, str]:
 
 
 def _counts(split: DatasetSplit, turned: Boxes, classes: ClassMap) -> dict[str, int]:
-    unknown = {category.id for category in split.categories} - set(classes.category_ids)
     return {
-        "images": len(split.images),
-        "annotations": len(split.annotations),
-        "crowd": sum(a.iscrowd for a in split.annotations),
-        "categories": len(split.categories),
-        "categories_without_model_class": len(unknown),
+        **split_counts(split, classes),
         "predictions": len(turned),
         "zero_size_predictions": int((turned[:, 2:4] <= 0).any(axis=1).sum()),
-        **split.notes,
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from benchbench.errors import PredictionError
-from benchbench.types import DatasetSplit, Image, Prediction
+from benchbench.types import ClassMap, DatasetSplit, Image, Prediction
 
 P = TypeVar("P")
 
@@ -32,6 +32,19 @@ def unique_names(names: Sequence[str], tags: Sequence[str]) -> list[str]:
     tagged = [f"{name} ({tag})" for name, tag in zip(names, tags, strict=True)]
     mixed = [full if seen[name] > 1 else name for name, full in zip(names, tagged, strict=True)]
     return mixed if len(set(mixed)) == len(mixed) else tagged
+
+
+def split_counts(split: DatasetSplit, classes: ClassMap) -> dict[str, int]:
+    """Return what every evaluator of objects counts of the truth, and the reader's notes."""
+    unknown = {category.id for category in split.categories} - set(classes.category_ids)
+    return {
+        "images": len(split.images),
+        "annotations": len(split.annotations),
+        "crowd": sum(one.iscrowd for one in split.annotations),
+        "categories": len(split.categories),
+        "categories_without_model_class": len(unknown),
+        **split.notes,
+    }
 
 
 def _refuse(ids: Iterable[int], what: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchbench.metrics.pairing import pair, unique_names
+from benchbench.metrics.pairing import pair, split_counts, unique_names
 from benchbench.metrics.panoptic_matching import Found, matched
 from benchbench.metrics.panoptic_segments import (
     Truth,
@@ -24,6 +24,7 @@ from benchbench.metrics.panoptic_tally import (
     sparse,
     totals,
 )
+from benchbench.metrics.whole import whole
 from benchbench.truth import annotations_by_image
 from benchbench.types import (
     ClassMap,
@@ -64,12 +65,7 @@ class PanopticMetrics(Record):
         :class:`~benchbench.errors.DatasetError` for annotations without a usable segmentation.
         """
         tally = self.tally(truth, predictions, classes)
-        once = np.ones((1, len(tally.image_ids)), np.int64)
-        values = {name: _told(found[0]) for name, found in self.estimates(tally, once).items()}
-        per_class = {
-            name: dict(zip(tally.classes, map(_told, found[0]), strict=True))
-            for name, found in self.class_estimates(tally, once).items()
-        }
+        values, per_class = whole(self, tally)
         return Scores(
             metrics=values,
             per_class=per_class,
@@ -148,10 +144,6 @@ def _by_image(found: list[Found], pixels: list[tuple[int, int]]) -> dict[str, ND
     }
 
 
-def _told(value: Any) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
 def _reasons(
     values: Mapping[str, float | None], per_class: Mapping[str, Mapping[str, float | None]]
 ) -> dict[str, str]:
@@ -175,14 +167,9 @@ def _why(name: str, values: Mapping[str, float | None]) -> str:
 def _counts(
     split: DatasetSplit, predictions: Mapping[int, Prediction], classes: ClassMap
 ) -> dict[str, int]:
-    unknown = {category.id for category in split.categories} - set(classes.category_ids)
     maps = [one for one in predictions.values() if isinstance(one, PanopticMap)]
     return {
-        "images": len(split.images),
-        "annotations": len(split.annotations),
-        "crowd": sum(a.iscrowd for a in split.annotations),
-        "categories": len(split.categories),
+        **split_counts(split, classes),
         "things": sum(category.thing for category in split.categories),
-        "categories_without_model_class": len(unknown),
         "predictions": sum(len(one.labels) for one in maps),
     }

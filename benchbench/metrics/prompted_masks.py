@@ -13,6 +13,7 @@ from pydantic import Field
 from benchbench.metrics.coco_numbers import class_names
 from benchbench.metrics.pairing import pair
 from benchbench.metrics.prompted_columns import Prompted, compared
+from benchbench.metrics.whole import whole
 from benchbench.truth import annotations_by_image
 from benchbench.types import (
     Annotation,
@@ -62,12 +63,7 @@ class PromptedMaskMetrics(Record):
         import hotcoco
 
         tally = self.tally(truth, predictions, classes)
-        once = np.ones((1, len(truth.images)), np.int64)
-        values = {name: _told(one[0]) for name, one in self.estimates(tally, once).items()}
-        per_class = {
-            name: dict(zip(tally.classes, map(_told, one[0]), strict=True))
-            for name, one in self.class_estimates(tally, once).items()
-        }
+        values, per_class = whole(self, tally)
         absent = any(value is None for value in per_class["miou"].values())
         return Scores(
             metrics=values,
@@ -196,10 +192,6 @@ def _mean(values: Values, images: NDArray[np.int64], weights: NDArray[np.int64])
     sums = np.bincount(owners, weights=drawn, minlength=size)
     found: Values = (weights @ sums) / (weights @ np.bincount(owners, minlength=size))
     return found
-
-
-def _told(value: Any) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def _counts(truth: DatasetSplit, tally: Tally) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from benchbench.metrics.semantic_tally import (
     overlaps,
     sparse,
 )
+from benchbench.metrics.whole import whole
 from benchbench.truth import annotations_by_image, background_index
 from benchbench.types import (
     ClassMap,
@@ -54,12 +55,7 @@ class SemanticMetrics(RuleOptions, OutlineOptions):
         cannot be painted or has no class.
         """
         tally = self.tally(truth, predictions, classes)
-        once = np.ones((1, len(tally.image_ids)), np.int64)
-        values = {name: _told(found[0]) for name, found in self.estimates(tally, once).items()}
-        per_class = {
-            name: dict(zip(tally.classes, map(_told, found[0]), strict=True))
-            for name, found in self.class_estimates(tally, once).items()
-        }
+        values, per_class = whole(self, tally)
         return Scores(
             metrics=values,
             per_class=per_class,
@@ -178,10 +174,6 @@ class SemanticMetrics(RuleOptions, OutlineOptions):
             for name in ("dice", *self.outline_names)
         }
         return found | (_empty_masks(tally) if self.surface else {})
-
-
-def _told(value: Any) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 _WHY = {
