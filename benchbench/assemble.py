@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from benchbench import turnbook
 from benchbench.columns import unpack_samples
+from benchbench.conditions_view import ConditionsView
 from benchbench.confidence import with_confidence
+from benchbench.definitions_view import Complexity
+from benchbench.speeds import read_rounds, with_speedups
+from benchbench.stats.changes import change_points
+from benchbench.stats.definitions import figures
+from benchbench.stats.definitions_mlperf import single_stream
 from benchbench.stats.latency import query_ns, summarise
-from benchbench.stats.ratio import METHOD, speedup
 from benchbench.store import Run
-from benchbench.types import Cell, Failure, Placement, Result
-from benchbench.view import CellView, LatencyView, RunView, Speedup
+from benchbench.taken import with_taken
+from benchbench.types import Cell, Failure, Placement, Result, Samples, Taken
+from benchbench.view import CellView, ColdStart, LatencyView, RunView
 
 PENDING = Failure(
     code="pending",
@@ -31,21 +37,49 @@ def run_view(run: Run) -> RunView:
         cell_view(run, planned.cell, results.get(planned.cell.id), planned.not_run)
         for planned in manifest.cells
     )
-    cells = with_confidence(run, _with_speedups(run, cells, results), results)
+    asked, taken = run.asked(), list(run.all_taken())
+    rounds = read_rounds(run, taken)
+    cells = with_speedups(run, cells, results, rounds)
+    cells = with_confidence(run, cells, results)
+    cells = with_taken(run, cells, taken, rounds, asked.prices)
     return RunView(
         run=run.id,
         suite=manifest.suite,
         title=manifest.title,
         description=manifest.description,
         created=manifest.created,
-        updated=invocation.started,
+        updated=_updated(invocation.started, results.values(), taken),
         command_line=invocation.command_line,
         suite_sha256=manifest.suite_sha256,
         suite_text=manifest.suite_text,
         environment=invocation.environment,
         datasets=manifest.datasets,
         cells=cells,
+        turns=turnbook.views(run, asked.compared),
+        left=asked.left,
     )
+
+
+def _updated(command: str, results: Iterable[Result], taken: Iterable[Taken]) -> str:
+    """Return when the last measurement ended; the start of the last command if that is later."""
+    times = [(one.started, one.wall_s) for one in results]
+    times += [(one.started, one.wall_s) for one in taken]
+    ends = [found for one in times if (found := _ended(*one))]
+    begun = _ended(command, 0.0)
+    last = max(ends, default=None)
+    if last is None or begun is None or last <= begun:
+        return command
+    return last.isoformat().replace("+00:00", "Z")
+
+
+def _ended(started: str | None, wall_s: float) -> datetime | None:
+    """Return the end in UTC; None where the record holds no time."""
+    try:
+        begun = datetime.fromisoformat(started or "")
+    except ValueError:
+        return None
+    aware = begun if begun.tzinfo else begun.replace(tzinfo=UTC)
+    return aware.astimezone(UTC) + timedelta(seconds=wall_s)
 
 
 def cell_view(run: Run, cell: Cell, result: Result | None, not_run: Failure | None) -> CellView:
@@ -74,7 +108,9 @@ def _outcome(run: Run, result: Result) -> dict[str, Any]:
     scores = result.scores
     found: dict[str, Any] = {
         "status": result.status,
-        "latency": latency_view(run, result),
+        **_timed(run, result),
+        "complexity": result.complexity and Complexity.model_validate(result.complexity),
+        "conditions": result.conditions and ConditionsView.model_validate(result.conditions),
         "placement": result.placement,
         "parity": result.parity,
         "admitted": tuple(
@@ -115,38 +151,30 @@ def coverage_metrics(placement: Placement) -> tuple[dict[str, float | None], dic
     return metrics, absent
 
 
-def _with_speedups(
-    run: Run, cells: tuple[CellView, ...], results: dict[str, Result]
-) -> tuple[CellView, ...]:
-    """Return *cells*, each with its speed against fp32 where both were timed."""
-    bases = {_likeness(cell): cell for cell in cells if cell.precision == "fp32" and cell.latency}
-    found = []
-    for cell in cells:
-        base = bases.get(_likeness(cell)) if cell.precision != "fp32" and cell.latency else None
-        update = {"speedup": _speedup(run, results[base.id], results[cell.id])} if base else {}
-        found.append(cell.model_copy(update=update))
-    return tuple(found)
-
-
-def _likeness(cell: CellView) -> tuple[Any, ...]:
-    return (cell.model, cell.runtime, cell.device, cell.batch, cell.dataset, cell.split)
-
-
-def _speedup(run: Run, base: Result, other: Result) -> Speedup | None:
-    ratio = speedup(_query_ms(run, base), _query_ms(run, other))
-    if ratio is None:
-        return None
-    point, low, high = ratio
-    return Speedup(against=base.cell.id, ratio=point, low=low, high=high, method=METHOD)
-
-
-def _query_ms(run: Run, result: Result) -> NDArray[np.float64]:
-    return query_ns(unpack_samples(run.array(result.arrays["samples"]))) / 1e6
-
-
 def latency_view(run: Run, result: Result) -> LatencyView | None:
     """Derive the latency figures of *result* from its raw samples."""
+    found: LatencyView | None = _timed(run, result)["latency"]
+    return found
+
+
+def _timed(run: Run, result: Result) -> dict[str, Any]:
+    """Return all that is derived from the raw samples of the latency pass."""
     ref = result.arrays.get("samples")
     if ref is None:
-        return None
-    return summarise(unpack_samples(run.array(ref)), result.cell.batch)
+        return {"latency": None}
+    samples = unpack_samples(run.array(ref))
+    return {
+        "latency": summarise(samples, result.cell.batch),
+        "changes": change_points(samples.started_ns, query_ns(samples)),
+        "cold": _cold(samples, result.stages_s),
+        "definitions": figures(samples, result.cell.batch),
+        "loadgen": (single_stream(samples),) if result.cell.batch == 1 else (),
+    }
+
+
+def _cold(samples: Samples, stages_s: Mapping[str, float]) -> ColdStart:
+    first = float(samples.first_ns.sum()) / 1e6 if len(samples.first_ns) else None
+    load_s = stages_s.get("load")
+    absent = first is None or load_s is None
+    reason = "an earlier version of benchbench did not take it" if absent else None
+    return ColdStart(load_s=load_s, first_ms=first, reason=reason)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import zipfile
+import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchbench import __version__, plugins
-from benchbench.columns import save_arrays, unpack_tally
+from benchbench.columns import load_arrays, save_arrays, unpack_tally
 from benchbench.errors import BenchbenchError, StoreError
 from benchbench.files import make_folder, write_atomic
 from benchbench.protocols import Resampled
@@ -26,6 +28,9 @@ from benchbench.view import CellView, Comparison, Interval, SliceView
 
 REPLICATES = 1000
 SEED = 0
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_LAYOUT = 2
+"""Of the files that keep draws; raised when it changes, as old ones are then not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +55,14 @@ def resamples(run: Run, result: Result) -> Resamples | None:
     if ref is None:
         return None
     spec = result.cell.spec["metric"]
-    path = (
-        run.folder / "derived" / f"{digest([ref.sha256, spec, REPLICATES, SEED, __version__])}.npz"
-    )
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    parts = [ref.sha256, spec, REPLICATES, SEED, __version__, _LAYOUT]
+    path = run.folder / "derived" / f"{digest(parts)}.npz"
+    with contextlib.suppress(*_DAMAGED):
         return _unpacked(path.read_bytes())
     made = _drawn(spec, run.array(ref))
     with contextlib.suppress(StoreError):  # only a memory
         make_folder(path.parent)
-        write_atomic(path, _packed(made))
+        write_atomic(path, _packed(made), durable=False)
     return made
 
 
@@ -77,28 +81,49 @@ def _drawn(spec: Mapping[str, Any], data: bytes) -> Resamples:
 
 
 def _packed(made: Resamples) -> bytes:
+    """Return *made* in few arrays: to open each of a file's arrays costs more than to read it."""
+    samples = [*made.metrics.values(), *made.by_class.values()]
     columns = {
         "images": np.array(made.images, np.int64),
         "classes": np.array(made.classes, np.str_),
+        "metrics": np.array(list(made.metrics), np.str_),
+        "by_class": np.array(list(made.by_class), np.str_),
+        "values": _joined(sample.value for sample in samples),
+        "draws": _joined(sample.replicates for sample in samples),
     }
-    for group, samples in (("metric", made.metrics), ("class", made.by_class)):
-        for name, sample in samples.items():
-            columns[f"{group}.value.{name}"] = np.asarray(sample.value)
-            columns[f"{group}.draws.{name}"] = sample.replicates
     return save_arrays(columns)
 
 
+def _joined(arrays: Iterable[Any]) -> NDArray[np.float64]:
+    return np.concatenate([np.zeros(0), *(np.ravel(array) for array in arrays)])
+
+
 def _unpacked(data: bytes) -> Resamples:
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        groups: dict[str, dict[str, Sample]] = {"metric": {}, "class": {}}
-        for key in file.files:
-            group, _, rest = key.partition(".value.")
-            if rest:
-                groups[group][rest] = Sample(file[key], file[f"{group}.draws.{rest}"])
-        images = tuple(file["images"].tolist())
-        draws = Draws(images=len(images), replicates=REPLICATES, seed=SEED)
-        classes = tuple(file["classes"].tolist())
-        return Resamples(draws, images, groups["metric"], classes, groups["class"])
+    kept = load_arrays(data)
+    images, classes = tuple(kept["images"].tolist()), tuple(kept["classes"].tolist())
+    draws = Draws(images=len(images), replicates=REPLICATES, seed=SEED)
+    values, drawn = kept["values"], kept["draws"].reshape(-1)
+    metrics, by_class = kept["metrics"].tolist(), kept["by_class"].tolist()
+    count = len(classes)
+    sizes = len(metrics) + len(by_class) * count, len(drawn) / REPLICATES
+    if sizes != (len(values), len(values)):
+        raise ValueError("there are not as many draws as values")
+    found = {name: _sample(values, drawn, at) for at, name in enumerate(metrics)}
+    of_classes = {
+        name: _sample(values, drawn, len(metrics) + at * count, count)
+        for at, name in enumerate(by_class)
+    }
+    return Resamples(draws, images, found, classes, of_classes)
+
+
+def _sample(
+    values: NDArray[np.float64], drawn: NDArray[np.float64], at: int, count: int | None = None
+) -> Sample:
+    """Return the sample of the value *at* an index, or of *count* classes from there."""
+    if count is None:
+        return Sample(values[at], drawn[at * REPLICATES : (at + 1) * REPLICATES])
+    part = drawn[at * REPLICATES : (at + count) * REPLICATES]
+    return Sample(values[at : at + count], part.reshape(REPLICATES, count))
 
 
 def with_confidence(
@@ -112,7 +137,7 @@ def with_confidence(
     scored = [cell for cell in cells if cell.status == "measured" and cell.primary]
     tried = {cell.id: _tried(run, results[cell.id]) for cell in scored}
     found = {name: made for name, made in tried.items() if isinstance(made, Resamples)}
-    pairs = [(base, cell) for cell in scored if (base := _base(cell, scored))]
+    pairs = _pairs(scored)
     against = _compared(found, pairs)
     updates = {
         cell.id: {"intervals": _intervals(cell, tried[cell.id]), **against.get(cell.id, {})}
@@ -177,7 +202,7 @@ def powers(
     """Return, of each cell that is compared with fp32, how many images *question* needs."""
     scored = [cell for cell in cells if cell.status == "measured" and cell.primary]
     found = []
-    for base, cell in [(base, cell) for cell in scored if (base := _base(cell, scored))]:
+    for base, cell in _pairs(scored):
         ours, theirs = (resamples(run, results[one.id]) for one in (base, cell))
         if ours is None or theirs is None or ours.images != theirs.images:
             continue
@@ -217,18 +242,25 @@ def _intervals(cell: CellView, made: Resamples | str | None) -> dict[str, Interv
     return {cell.primary: absent}
 
 
-def _base(cell: CellView, others: Iterable[CellView]) -> CellView | None:
-    """Return the fp32 cell to compare with: of the same runtime if there is one."""
+def _pairs(scored: Iterable[CellView]) -> list[tuple[CellView, CellView]]:
+    """Return each cell behind the fp32 cell to compare it with, where there is one."""
+    scored = tuple(scored)
+    like = defaultdict(list)
+    for one in scored:
+        if one.precision == "fp32" and not one.admitted:
+            like[_subject(one)].append(one)
+    return [(base, cell) for cell in scored if (base := _base(cell, like[_subject(cell)]))]
+
+
+def _subject(cell: CellView) -> tuple[str, ...]:
+    return cell.model, cell.dataset, cell.split, cell.task
+
+
+def _base(cell: CellView, like: Iterable[CellView]) -> CellView | None:
+    """Return the one to compare with: of the same runtime if there is one."""
     if cell.precision in ("fp32", "given"):
         return None
-    same = ("model", "dataset", "split", "task")
-    like = [
-        one
-        for one in others
-        if one.precision == "fp32"
-        and not one.admitted
-        and all(getattr(one, name) == getattr(cell, name) for name in same)
-    ]
+    like = tuple(like)
     own = [one for one in like if (one.runtime, one.device) == (cell.runtime, cell.device)]
     return next(iter(own or like), None)
 

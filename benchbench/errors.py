@@ -16,6 +16,7 @@
     ├── PlacementError         exit 2   asked for one device or precision, got another
     ├── CompiledOnly           exit 2   built and checked; nothing here can run it
     ├── PredictionError        exit 2   predictions that cannot be scored
+    ├── MeterError             exit 2   a meter cannot read energy or power
     └── StoreError             exit 2   the results store cannot be read or written
 
 Inside a worker the same errors become a :class:`benchbench.types.Failure`: data, not death.
@@ -148,6 +149,12 @@ class PredictionError(BenchbenchError):
     """Predictions are not fit to be scored."""
 
     code = "predictions"
+
+
+class MeterError(BenchbenchError):
+    """A meter cannot read, or cannot any more; its message stands in place of the figure."""
+
+    code = "meter"
 
 
 class StoreError(BenchbenchError):

@@ -67,15 +67,19 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write *data* to a temporary neighbour, flush it to disk and rename it over *path*."""
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write *data* to a temporary neighbour, flush it to disk and rename it over *path*.
+
+    What can be made again and is checked when read need not be *durable*: it is not flushed.
+    """
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     with store_errors(path):
         try:
             with temporary.open("wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchbench import flattening
 from benchbench.view import CellView, RunView
 
 COVERAGE = ("coverage.precision", "coverage.device")
@@ -61,6 +62,7 @@ def _row(run: RunView, cell: CellView, metrics: list[str]) -> dict[str, Any]:
         "artifact_bytes": cell.artifact.bytes if cell.artifact else None,
         "caveats": ",".join(caveat.code for caveat in cell.caveats),
         "failure": failure.message if failure else None,
+        **flattening.taken(cell),
     }
 
 

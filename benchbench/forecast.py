@@ -10,9 +10,11 @@ from typing import Literal
 
 from benchbench.artifacts import ArtifactCache
 from benchbench.errors import StoreError
+from benchbench.measure import energy, energy_turns
 from benchbench.plan import Plan
 from benchbench.store import PlannedCell, Run, Store
-from benchbench.types import Cell, Result, Step
+from benchbench.takes import Extras
+from benchbench.types import Cell, Result, Step, Take
 
 State = Literal["done", "failed", "to do", "not run"]
 
@@ -88,6 +90,45 @@ def _guess_s(cell: Cell, images: int) -> float:
     latency = measure["latency"] or {"warmup_s": 0.0, "seconds": 0.0}
     passes = images * IMAGE_S if measure["accuracy"] else 0.0
     return float(START_S + passes + latency["warmup_s"] + latency["seconds"])
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """What is expected of the takes that are not made yet."""
+
+    takes: int
+    seconds: float
+    kinds: tuple[str, ...]
+
+
+def more(extras: Extras, run: Run | None) -> More:
+    """Return what is left of *extras*; of a comparison the pairs before its first look."""
+    pairs = [take for one in extras.contests for take in one.takes[: one.compared.pairs]]
+    takes = [
+        take
+        for take in (*extras.scenarios, *extras.processes, *pairs)
+        if run is None or run.taken(take.id) is None
+    ]
+    seconds = sum(_take_s(take, extras.cells[take.cell]) for take in takes)
+    return More(len(takes), seconds, tuple(sorted({take.kind for take in takes})))
+
+
+def _take_s(take: Take, cell: Cell) -> float:
+    """Return a guess of the seconds that *take* lasts, start and warm-up included."""
+    options = take.options
+    before: float = START_S + float(cell.spec["measure"]["latency"]["warmup_s"])
+    if take.kind == "pair":
+        queries = 2 * int(options["turns"]) * int(options["queries"])
+        metered = 2 * int(options.get("energy_turns", 0))
+        lead = energy_turns.LEAD_S
+        turn = lead + float(options.get("energy_s", 0.0))
+        return 2 * before + queries * IMAGE_S * cell.batch + metered * turn
+    if take.kind == "offline":
+        return before + float(options["seconds"]) * len(options["streams"])
+    if take.kind == "energy":
+        own = {name: value for name, value in options.items() if name != "meter"}
+        return before + energy.seconds(energy.EnergyPlan(**own))
+    return before + float(options["seconds"]) + float(options.get("rest_s", 0.0))
 
 
 class _History:

@@ -359,7 +359,7 @@ class _Planner:
         return PlannedCell(cell=cell, not_run=missing)
 
     def _given_spec(self, at: _Combination, data: _Data, metric: Any) -> dict[str, Any]:
-        measure = self._model_dump(self.loaded.suite.measure)
+        measure = self._first_pass()
         return {
             "predictions": self._dump("predictions", at.model.predictions),
             "metric": self._dump("metrics", metric),
@@ -560,10 +560,15 @@ class _Planner:
 
     def _measure(self, at: _Combination) -> dict[str, Any]:
         """Return what is measured: of a dataset that ``corruptions`` made, accuracy alone."""
-        found = self._model_dump(self.loaded.suite.measure)
+        found = self._first_pass()
         if at.dataset.name in self.loaded.bases:
             return {**found, "latency": None, "parity": False}
         return found
+
+    def _first_pass(self) -> dict[str, Any]:
+        """Return how a cell is measured, without what is taken of it later."""
+        whole = self._model_dump(self.loaded.suite.measure)
+        return {name: whole[name] for name in (*_MEASURED, "timeout_s", "memory_limit_mb")}
 
     def _evaluated(self, at: _Combination, data: _Data) -> dict[str, Any]:
         return {

@@ -15,7 +15,9 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from benchbench.definitions_view import Complexity
 from benchbench.types import (
+    Caveat,
     ClassMap,
     ConversionJob,
     DatasetCard,
@@ -25,6 +27,7 @@ from benchbench.types import (
     Feed,
     Finding,
     Geometry,
+    InputShape,
     Job,
     ModelFile,
     Outcome,
@@ -124,6 +127,18 @@ class Session(Protocol):
 
     def placement(self) -> Placement:
         """Say what really ran; may run the model again, untimed, to find out."""
+
+
+@runtime_checkable
+class DeviceTimed(Protocol):
+    """A session whose device takes times of its own, beside the host's clock."""
+
+    def device_ns(self) -> Mapping[str, int] | None:
+        """Return the device's own time of each verb of the last query: upload, run, download.
+
+        Called after ``download``, outside of what the host times. None where the session runs on a
+        device without events.
+        """
 
 
 @runtime_checkable
@@ -282,7 +297,10 @@ class Resampled(Protocol):
 
 @runtime_checkable
 class Report(Protocol):
-    """Renders a run. Family ``reports``."""
+    """Renders a run. Family ``reports``.
+
+    One that says ``usual = False`` (a class variable) is written only where it is asked for.
+    """
 
     packages: ClassVar[Packages]
     extra: ClassVar[str]
@@ -290,6 +308,102 @@ class Report(Protocol):
 
     def render(self, run: RunView) -> bytes:
         """Return the file's bytes. Pure: the same run gives the same bytes."""
+
+
+@runtime_checkable
+class Foldered(Protocol):
+    """A report that is more than one file: what it names lies beside it."""
+
+    def files(self, run: RunView) -> Mapping[str, bytes]:
+        """Return every file by its name, relative, with ``/``; the first is the main one.
+
+        The main one is named as ``file_name`` says and holds what ``render`` returns.
+        """
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Hands a run to another system. Family ``exporters``."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+
+    def export(self, run: RunView, files: Sequence[Path]) -> str:
+        """Write *run* and the report *files* there; return where it went.
+
+        Exporting the same run again brings what is there up to date instead of doubling it. What
+        is absent stays out. Raises a :class:`~benchbench.errors.BenchbenchError` for what the other
+        system refuses, :class:`~benchbench.errors.MissingDependency` for a package.
+        """
+
+
+@runtime_checkable
+class Counter(Protocol):
+    """Counts parameters and multiplications. Family ``counters``, named for the format it reads."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+
+    def count(self, model: ModelFile, shape: InputShape) -> Complexity:
+        """Count *model* for one image of *shape*; a figure that it cannot tell is None.
+
+        May raise :class:`~benchbench.errors.BenchbenchError` where the file cannot be read.
+        """
+
+
+class MeterReader(Protocol):
+    """An open meter. It reads; the harness decides when, and forms the figures.
+
+    Every method may raise :class:`~benchbench.errors.MeterError` where the meter cannot tell (any
+    more): its message is the reason that stands in place of the figure.
+    """
+
+    scope: str
+    """What the figure covers, in words: ``GPU board``, ``CPU package 0 and DRAM``."""
+    counts: bool
+    """True if :meth:`energy_j` is a counter of the meter's own; else power is integrated."""
+    resolution_j: float | None
+    """Step of the counter in joules; None without one, or where it is not known."""
+
+    def energy_j(self) -> float:
+        """Return the counter in joules, from an arbitrary origin; wrap-around is undone."""
+
+    def power_w(self) -> float:
+        """Return the power now, in watts: instantaneous where the meter offers it."""
+
+    def state(self) -> Mapping[str, float]:
+        """Return what stands beside the power, with units in the names; what is unknown is absent.
+
+        Such as ``temperature_c``, ``sm_clock_mhz``, ``power_limit_w``, ``throttled`` (0 or 1).
+        """
+
+    def identity(self) -> Mapping[str, str]:
+        """Return what was read: name, driver, UUID, path of the counter, MIG mode."""
+
+    def doubts(self) -> Sequence[Caveat]:
+        """Return what makes the readings doubtful: other processes on the device, MIG, sampling."""
+
+
+@runtime_checkable
+class Meter(Protocol):
+    """Reads energy or power. Family ``meters``."""
+
+    packages: ClassVar[Packages]
+    extra: ClassVar[str]
+
+    def absent(self, device: str) -> str | None:
+        """Return why the energy of work on *device* cannot be read here, None if it can; cheap."""
+
+    def open(self, device: str) -> AbstractContextManager[MeterReader]:
+        """Begin to read what *device* draws; raises :class:`~benchbench.errors.MeterError`."""
+
+
+@runtime_checkable
+class DeviceMemory(Protocol):
+    """A meter that can tell the device memory that this process holds."""
+
+    def memory_bytes(self, device: str) -> int:
+        """Return bytes; raises :class:`~benchbench.errors.MeterError` where it cannot tell."""
 
 
 class Executor(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -16,8 +16,21 @@ from benchbench.errors import StoreError
 from benchbench.locks import Lock, device_lock, locked
 from benchbench.protocols import Executor
 from benchbench.store import PlannedCell, Run, Store, utc_now
-from benchbench.types import Cell, Event, Failure, Job, JobKind, Outcome, Result, Status, digest
-from benchbench.worker.results import REFERENCE_FILE, read_build, read_measured
+from benchbench.types import (
+    Cell,
+    Elsewhere,
+    Event,
+    Failure,
+    Job,
+    JobKind,
+    Outcome,
+    Result,
+    Status,
+    Take,
+    Taken,
+    digest,
+)
+from benchbench.worker.results import REFERENCE_FILE, read_build, read_measured, read_took
 
 Kept = TypeVar("Kept")
 
@@ -33,6 +46,12 @@ class Watcher(Protocol):
 
     def end(self, result: Result, index: int, total: int, *, reused: bool) -> None:
         """Take a stored result; *reused* if it was there before."""
+
+    def taking(self, take: Take, cell: Cell, index: int, total: int) -> None:
+        """Note that one more measurement of a cell is about to be taken."""
+
+    def taken(self, taken: Taken, cell: Cell, index: int, total: int) -> None:
+        """Note what came of it."""
 
 
 class Interrupts(Protocol):
@@ -71,6 +90,8 @@ class _Made:
     name: str
     step: int | None = None
     images: int | None = None
+    take: Take | None = None
+    other: Cell | None = None
 
 
 @dataclass(slots=True)
@@ -86,6 +107,10 @@ class Runner:
     interrupts: Interrupts = field(default_factory=StopAtOnce)
     keep_failures: bool = False
     debug: bool = False
+    ends: float | None = None
+    """``time.monotonic()`` at which nothing new begins; None for no budget."""
+    expected_s: Mapping[str, float] = field(default_factory=dict)
+    """How long each cell (by id) is thought to last; only asked under a budget."""
     _failed_builds: dict[str, Failure] = field(default_factory=dict)
 
     def all(self, cells: tuple[PlannedCell, ...]) -> bool:
@@ -96,9 +121,17 @@ class Runner:
             result = self._done(planned)
             reused = result is not None
             if result is None:
+                if planned.not_run is None and not self.fits(
+                    self.expected_s.get(planned.cell.id, 0.0)
+                ):
+                    continue
                 result, reused = self._one(planned, index, len(cells))
             self.watcher.end(result, index, len(cells), reused=reused)
         return not self.interrupts.stop
+
+    def fits(self, seconds: float) -> bool:
+        """Return whether there is time left for something that lasts *seconds*."""
+        return self.ends is None or time.monotonic() + seconds < self.ends
 
     def _done(self, planned: PlannedCell) -> Result | None:
         result = self.run.result(planned.cell.id)
@@ -120,6 +153,86 @@ class Runner:
             if done is not None:
                 return done, True
             return self.run.put(self._attempt(cell)), False
+
+    def take(self, take: Take, cell: Cell, other: Cell | None = None) -> Taken:
+        """Take one more measurement of *cell*, against *other* for a pair, and store it.
+
+        Its artifacts are those of the cell; those of another run's cell are found, never built
+        anew. Every way to fail becomes a Taken.
+        """
+        done = self.taken(take)
+        if done is not None:
+            return done
+        with ExitStack() as stack:
+            for device in sorted({cell.device, other.device if other else cell.device}):
+                lock = stack.enter_context(Lock(device_lock(device)))
+                if not self._acquire(lock, cell):
+                    return self.run.put_taken(self._untaken(take, _interrupted("wait")))
+            done = self.taken(take)  # another process may have taken it meanwhile
+            return done or self.run.put_taken(self._take(take, cell, other))
+
+    def taken(self, take: Take) -> Taken | None:
+        """Return what came of *take* before, unless it is to be tried again."""
+        found = self.run.taken(take.id)
+        if found is None or (found.failure and not self.keep_failures):
+            return None
+        return found if found.failure or self.run.intact(found) else None
+
+    def _take(self, take: Take, cell: Cell, other: Cell | None) -> Taken:
+        started, begun = time.monotonic(), utc_now()
+        artifacts: dict[str, Path] = {}
+        apart = take.elsewhere is not None
+        for one in (cell, *((other,) if other and not apart else ())):
+            facts = self._chain(one, artifacts)
+            if isinstance(facts, Failure):
+                return self._untaken(take, facts, time.monotonic() - started, begun)
+        if other and take.elsewhere:
+            lost = self._find(other, take.elsewhere, artifacts)
+            if lost:
+                return self._untaken(take, lost, time.monotonic() - started, begun)
+
+        def keep(folder: Path, outcome: Outcome) -> Taken:
+            took = read_took(folder)
+            arrays = {name: self.run.put_array(folder / f"{name}.npz") for name in took.arrays}
+            own = {n: getattr(took, n) for n in type(took).model_fields if n != "arrays"}
+            return Taken(
+                take=take,
+                environment=self.environment,
+                wall_s=outcome.wall_s,
+                arrays=arrays,
+                **own,
+            )
+
+        made = _Made("take", "", take.kind, take=take, other=other)
+        found = self._work(cell, made, keep, artifacts)
+        if isinstance(found, Failure):
+            return self._untaken(take, found, time.monotonic() - started, begun)
+        return found
+
+    def _find(self, cell: Cell, elsewhere: Elsewhere, artifacts: dict[str, Path]) -> Failure | None:
+        """Add the artifact that another run measured to *artifacts*; return why it is not there."""
+        for step in cell.chain[-1:]:
+            found = ArtifactCache(self.cache).find(step.key)
+            if found is None or found.sha256 != elsewhere.artifact:
+                return Failure(
+                    code="absent",
+                    stage="find the baseline's artifact",
+                    message=f"the cache has not the file that {elsewhere.run} measured any more",
+                    hint="measure both in one run",
+                )
+            artifacts[step.key] = found.main
+        return None
+
+    def _untaken(
+        self, take: Take, failure: Failure, wall_s: float = 0.0, started: str | None = None
+    ) -> Taken:
+        return Taken(
+            take=take,
+            environment=self.environment,
+            started=started or utc_now(),
+            wall_s=wall_s,
+            failure=failure,
+        )
 
     def _acquire(self, lock: Lock, cell: Cell) -> bool:
         """Wait for the device; return False if ctrl-C came first."""
@@ -277,6 +390,8 @@ class Runner:
             cell=cell,
             step=what.step,
             images=what.images,
+            take=what.take,
+            other=what.other,
             folder=folder.resolve(),
             cache=self.cache.resolve(),
             artifacts={key: path.resolve() for key, path in artifacts.items()},
@@ -285,7 +400,8 @@ class Runner:
         )
         try:
             outcome = self._execute(job)
-            self.run.put_log(cell.id, folder / "worker.log")
+            name = f"{cell.id}-{what.take.id}" if what.take else cell.id
+            self.run.put_log(name, folder / "worker.log")
             if outcome.failure:
                 return outcome.failure
             return _taken(keep, folder, outcome)

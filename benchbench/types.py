@@ -11,14 +11,16 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 RESULT_SCHEMA = 1
 """Number of the stored result format; raise it with a migration in :mod:`benchbench.store`."""
+TAKEN_SCHEMA = 1
+"""The same for :class:`Taken`."""
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "int8-dynamic"]
 """``int8-dynamic``: int8 weights, activations quantized while running, without calibration."""
@@ -36,7 +38,13 @@ TaskName = Literal[
 ]
 Status = Literal["measured", "compiled", "failed", "not_run"]
 """``compiled``: built and checked, but nothing here can run it."""
-JobKind = Literal["build", "reference", "outputs", "sensitivity", "measure"]
+JobKind = Literal["build", "reference", "outputs", "sensitivity", "measure", "take", "turns"]
+"""``take``: see :class:`Take`; ``turns``: one of the two processes of a pair."""
+TakeKind = Literal[
+    "process", "multi-stream", "server", "offline", "cameras", "soak", "energy", "pair"
+]
+LookRule = Literal["two-looks", "sequence"]
+"""When a comparison may end: at one of two looks, or at any (a confidence sequence)."""
 Evidence = Literal["measured", "proxy", "compiled_only", "not_run"]
 
 Feed = Mapping[str, NDArray[Any]]
@@ -89,7 +97,8 @@ class ModelFile:
     """For ``torch-module``: returns the ``torch.nn.Module`` in eval mode."""
     sha256: str | None = None
     bytes: int = 0
-    """Size of all files that the model consists of; 0 where it is made by code."""
+    """Size of all files that the model consists of; 0 where it is made by code: of a module the
+    worker counts the state dict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -535,6 +544,10 @@ class Tally:
     """The metric's own; flat and without Python objects, so that they can be stored."""
 
 
+def _no_times() -> NDArray[np.int64]:
+    return np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Samples:
     """Raw samples of one latency pass, in nanoseconds, in the order taken."""
@@ -545,8 +558,18 @@ class Samples:
     run_ns: NDArray[np.int64]
     download_ns: NDArray[np.int64]
     preprocess_ns: NDArray[np.int64]
-    """Taken apart from the query loop: one value an image."""
+    """Taken apart from the query loop: one value a batch."""
     postprocess_ns: NDArray[np.int64]
+    decode_ns: NDArray[np.int64] = field(default_factory=_no_times)
+    """Reading and decoding the files of a batch, apart from the query loop."""
+    first_ns: NDArray[np.int64] = field(default_factory=_no_times)
+    """(3,): upload, run and download of the very first query of the process."""
+    device_upload_ns: NDArray[np.int64] = field(default_factory=_no_times)
+    """By the device's own events, where it has them; else empty, as the next two."""
+    device_run_ns: NDArray[np.int64] = field(default_factory=_no_times)
+    device_download_ns: NDArray[np.int64] = field(default_factory=_no_times)
+    canary_ns: NDArray[np.int64] = field(default_factory=_no_times)
+    """(P, R): the canary workload's parts, repeated; taken before the warm-up."""
 
 
 class Caveat(Record):
@@ -639,7 +662,9 @@ class ArtifactInfo(Record):
 
     variant: Variant
     sha256: str
-    bytes: int
+    bytes: Annotated[int | None, BeforeValidator(lambda found: found or None)] = None
+    """All its files; of a module that code makes without a weights file, its state dict. None
+    where neither is known: results that say 0 were written before 0 meant absent."""
     chain: tuple[str, ...] = ()
     build_s: dict[str, float] = {}
     """Conversion → seconds that it took when it was built."""
@@ -667,8 +692,119 @@ class Result(Record):
     memory: dict[str, int] = {}
     """Peak resident bytes: ``load`` and ``inference``."""
     images: int = 0
+    conditions: dict[str, Any] | None = None
+    """What surrounded the latency pass: a ``benchbench.conditions_view.ConditionsView``."""
+    complexity: dict[str, Any] | None = None
+    """What the model costs on paper: a ``benchbench.definitions_view.Complexity``."""
     caveats: tuple[Caveat, ...] = ()
     failure: Failure | None = None
+
+
+class Elsewhere(Record):
+    """Where the baseline of a pair is from, if it is a cell of another run of the store."""
+
+    run: str
+    artifact: str
+    """SHA-256 of the main file that was measured there, and took turns here; empty where the
+    source makes the model in memory."""
+    label: str
+    """What people call the cell there."""
+
+
+class Take(Record):
+    """One more measurement of a measured cell, in a fresh process of its own."""
+
+    id: str
+    """Digest of all the other fields."""
+    kind: TakeKind
+    cell: str
+    """Id of the cell."""
+    against: str | None = None
+    """Of a pair: id of the baseline's cell, which takes turns with this one."""
+    number: int = 1
+    """Which of several equal ones."""
+    options: dict[str, Any] = {}
+    """How it is taken; the same names as in the suite."""
+    elsewhere: Elsewhere | None = None
+    """Of a pair whose baseline is a cell of another run."""
+
+    @classmethod
+    def of(
+        cls,
+        kind: TakeKind,
+        cell: str,
+        options: dict[str, Any],
+        *,
+        number: int = 1,
+        against: str | None = None,
+        elsewhere: Elsewhere | None = None,
+    ) -> Take:
+        """Return the take with its id."""
+        own: dict[str, Any] = {"kind": kind, "cell": cell, "against": against, "number": number}
+        parts = [*own.values(), options, *([elsewhere.model_dump()] if elsewhere else ())]
+        return cls(id=digest(parts)[:16], **own, options=options, elsewhere=elsewhere)
+
+
+class Taken(Record):
+    """What came of a take."""
+
+    schema_number: int = TAKEN_SCHEMA
+    take: Take
+    environment: str
+    started: str
+    """UTC, ISO 8601."""
+    wall_s: float
+    stages_s: dict[str, float] = {}
+    placement: Placement | None = None
+    """What ran in this process; of a pair, the candidate's."""
+    arrays: dict[str, ArrayRef] = {}
+    conditions: dict[str, Any] | None = None
+    """As in :class:`Result`, of a process."""
+    caveats: tuple[Caveat, ...] = ()
+    failure: Failure | None = None
+
+
+class Compared(Record):
+    """A comparison of two cells' latency, and how it is decided."""
+
+    id: str
+    baseline: str
+    """Id of the cell."""
+    candidate: str
+    slower: float
+    """The candidate may be slower by this share."""
+    pairs: int
+    most_pairs: int
+    rule: LookRule
+    takes: tuple[str, ...]
+    """Ids of the pairs that may be taken, in order."""
+    meter: str | None = None
+    """Kind of the meter by which the two cells' energy is compared too."""
+    elsewhere: Elsewhere | None = None
+    """Where the baseline is from, if it is a cell of another run."""
+    retried: bool = False
+    """Whether a gate's retry asked for it: it stays, whatever the suite asks later."""
+
+
+class Price(Record):
+    """What an hour of a device costs."""
+
+    per_hour: float = Field(gt=0, allow_inf_nan=False)
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    """ISO 4217."""
+    source: str = ""
+    """Where the price is from, with its date."""
+
+
+class Asked(Record):
+    """What a run's suite asks beside its cells, as of the last command."""
+
+    compared: tuple[Compared, ...] = ()
+    prices: dict[str, Price] = {}
+    """Device, with ``*`` as a wildcard → price."""
+    budget_s: float | None = None
+    left: tuple[str, ...] = ()
+    """What the last command left undone or undecided, in words."""
 
 
 # --- jobs --------------------------------------------------------------------------------
@@ -683,6 +819,10 @@ class Job(Record):
     """For a build: which step of the chain."""
     images: int | None = None
     """For ``outputs`` and ``sensitivity``: how many images to run."""
+    take: Take | None = None
+    """For ``take`` and ``turns``: what is taken."""
+    other: Cell | None = None
+    """For a pair: the baseline's cell."""
     folder: Path
     """An empty folder of the worker's own; what it writes is committed by the parent."""
     cache: Path

@@ -7,6 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from benchbench.conditions_view import Cause, ChangesView, ConditionsView, SoakView
+from benchbench.definitions_view import Complexity, LatencyFigure, LoadGenSummary
+from benchbench.energy_view import EnergyView
+from benchbench.gallery_view import GalleryItem
+from benchbench.gate_view import GateView
+from benchbench.history_view import HistoryView
+from benchbench.load_view import CamerasView, MultiStreamView, OfflineView, ServerView
+from benchbench.turns_view import ProcessesView, TurnsView
 from benchbench.types import (
     ArtifactInfo,
     AskedPrecision,
@@ -19,6 +27,7 @@ from benchbench.types import (
     Placement,
     Record,
     Status,
+    TakeKind,
     TaskName,
 )
 
@@ -41,10 +50,13 @@ class LatencyView(Record):
     p99_ms: float | None
     withheld: dict[str, str] = {}
     """Percentile → why it is None."""
+    intervals_ms: dict[str, tuple[float, float]] = {}
+    """Percentile → 95 % interval within this process, at the effective number of queries."""
     throughput_ips: float
     """Images a second over the whole single-stream pass."""
     stages_ms: dict[str, float | None]
-    """Median of each stage: preprocess, upload, run, download, postprocess."""
+    """Median of each stage: decode (of the image file), preprocess, upload, run, download,
+    postprocess."""
     quantiles_ms: tuple[float, ...] = ()
     """101 evenly spaced sample quantiles (0 %, 1 %, … 100 %), for drawing."""
     trace_ms: tuple[float, ...] = ()
@@ -62,6 +74,11 @@ class Speedup(Record):
     high: float
     """Interval of joint confidence of at least 95 %."""
     method: str
+    rounds: int | None = None
+    """Rounds of fresh processes that it rests on; None for one process each."""
+    cause: Cause | None = None
+    """What the canary that ran beside both says of the difference: ``code``, ``runner`` (the
+    machine changed as much) or ``unclear``; None where no canary was run."""
 
 
 class Interval(Record):
@@ -142,6 +159,42 @@ class SliceView(Record):
     """Against fp32 on the same slice, corrected over all slices of the cell."""
 
 
+class ColdStart(Record):
+    """From nothing to the first result, in one fresh process."""
+
+    load_s: float | None
+    """Libraries, annotations and the model, until its session is open."""
+    first_ms: float | None
+    """The very first query, upload to download."""
+    reason: str | None = None
+    """Why a figure is None."""
+
+
+class Cost(Record):
+    """What a million frames cost at a throughput that was measured."""
+
+    per_million: float
+    currency: str
+    """ISO 4217."""
+    images_per_s: float
+    basis: Literal["offline", "cameras", "single stream"]
+    """What the throughput was measured with."""
+    per_hour: float
+    """The price that the suite gives for an hour of the device."""
+    source: str = ""
+    """Where that price is from."""
+
+
+class Untaken(Record):
+    """Something that was to be taken of a cell and failed."""
+
+    kind: TakeKind
+    number: int
+    against: str | None = None
+    """Of a pair: id of the baseline's cell."""
+    failure: Failure
+
+
 class CellView(Record):
     """One cell: what was asked, what ran, what came of it."""
 
@@ -180,6 +233,29 @@ class CellView(Record):
     latency: LatencyView | None = None
     speedup: Speedup | None = None
     """Against fp32 of the same model, runtime, device, batch and dataset, where both were timed."""
+    processes: ProcessesView | None = None
+    """What several fresh processes measured, where they were asked for."""
+    conditions: ConditionsView | None = None
+    """What surrounded the latency pass."""
+    changes: ChangesView | None = None
+    """Where the latency pass changed its level for good."""
+    cold: ColdStart | None = None
+    """From nothing to the first result."""
+    multi_stream: tuple[MultiStreamView, ...] = ()
+    server: tuple[ServerView, ...] = ()
+    offline: tuple[OfflineView, ...] = ()
+    cameras: tuple[CamerasView, ...] = ()
+    soak: tuple[SoakView, ...] = ()
+    energy: tuple[EnergyView, ...] = ()
+    costs: tuple[Cost, ...] = ()
+    """What a million frames cost, where the suite gives a price."""
+    complexity: Complexity | None = None
+    definitions: tuple[LatencyFigure, ...] = ()
+    """The latency pass in the words of other tools."""
+    loadgen: tuple[LoadGenSummary, ...] = ()
+    """What MLPerf's LoadGen would have summed up of each scenario."""
+    untaken: tuple[Untaken, ...] = ()
+    """What was to be taken of the cell and failed."""
     placement: Placement | None = None
     admitted: tuple[str, ...] = ()
     """What ran otherwise than asked and was admitted by name: ``precision``, ``provider``,
@@ -214,11 +290,25 @@ class RunView(Record):
     """Nested mapping, see :mod:`benchbench.measure.environment`."""
     datasets: tuple[DatasetCard, ...] = ()
     cells: tuple[CellView, ...]
+    turns: tuple[TurnsView, ...] = ()
+    """Cells compared by processes that take turns."""
+    left: tuple[str, ...] = ()
+    """What the last command left undone or undecided."""
+    gate: GateView | None = None
+    """What a gate said of the run, where one was asked."""
+    gallery: tuple[GalleryItem, ...] = ()
+    """Images with truth and predictions, where they were asked for."""
+    gallery_notes: tuple[str, ...] = ()
+    """Which images could not be shown, and why, in words."""
+    trends: tuple[HistoryView, ...] = ()
+    """Figures over the runs of the suite, where they were asked for."""
 
     def document(self) -> dict[str, Any]:
         """Return the object that ``show --json`` prints: without what is only for drawing."""
-        drawing = {"quantiles_ms", "trace_ms"}
-        body = self.model_dump(
-            mode="json", exclude={"suite_text": True, "cells": {"__all__": {"latency": drawing}}}
-        )
+        beside: Any = {"__all__": {"at_s", "values"}}
+        soak: Any = {"__all__": {"trace_s": True, "trace_ms": True, "beside": beside}}
+        drawing: Any = {"latency": {"quantiles_ms", "trace_ms"}, "soak": soak}
+        elsewhere = ("suite_text", "gate", "gallery", "gallery_notes", "trends")
+        left_out: Any = {**dict.fromkeys(elsewhere, True), "cells": {"__all__": drawing}}
+        body = self.model_dump(mode="json", exclude=left_out)
         return {"schema": body.pop("schema_number"), **body}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.tiny import PLUGINS
+from tests import tiny
 
 
 def pytest_configure() -> None:
@@ -23,14 +24,27 @@ def pytest_configure() -> None:
         tempfile.tempdir = None
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a module's fixture in one of several test processes."""
-    for item in items:
-        known = getattr(item, "_fixtureinfo", None)
-        found = known.name2fixturedefs.values() if known else ()
-        if any(one.scope == "module" for definitions in found for one in definitions):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file that has a module's fixture in one of several test processes.
+
+    Not by the marker ``xdist_group``: pytest 9.2 does not read the node ids that it changes.
+    """
+    if config.getoption("dist", "no") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    @cache
+    def shared(file: str) -> bool:
+        path = config.rootpath / file
+        return path.is_file() and 'scope="module"' in path.read_text(encoding="utf-8")
+
+    class Scheduling(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if shared(file) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -44,24 +58,10 @@ def data_dir() -> Path:
 
 
 @pytest.fixture
-def plugins_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def plugins_path() -> Iterator[None]:
     """Make the test plug-ins known here and in worker processes."""
-    from benchbench import plugins
-    from benchbench.suite import model
-
-    def forget() -> None:
-        importlib.invalidate_caches()
-        for cached in (plugins._points, plugins.load, plugins.tagged, plugins.union):
-            cached.cache_clear()
-        for cached in (model.suite_type, model.card_type):
-            cached.cache_clear()
-
-    monkeypatch.syspath_prepend(str(PLUGINS))
-    monkeypatch.setenv("PYTHONPATH", str(PLUGINS), prepend=os.pathsep)
-    forget()
-    yield
-    monkeypatch.undo()
-    forget()
+    with tiny.installed():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """A run that looks measured, made by formula: for report tests and for looking at pages.
 
-``python -m tests.report_fixture OUT.html [CELLS | hostile | findings]`` writes a preview of a
+``python -m tests.report_fixture OUT.html [CELLS | hostile | findings | measured]`` writes a preview of a
 page, or of ``figures.pdf`` where OUT ends so. Its numbers are
 invented: they exist to be rendered, never to be quoted.
 """
@@ -478,9 +478,10 @@ def main(arguments: list[str]) -> None:
     from benchbench.reports.figures import Figures
     from benchbench.reports.html import Html
     from tests.report_findings import knowing
+    from tests.report_measured import measured as measured_run
 
     which = arguments[1] if len(arguments) > 1 else ""
-    named = {"": varied, "hostile": hostile, "findings": knowing}
+    named = {"": varied, "hostile": hostile, "findings": knowing, "measured": measured_run}
     view = named[which]() if which in named else many(int(which))
     report = Figures() if arguments[0].endswith(".pdf") else Html()
     Path(arguments[0]).write_bytes(report.render(view))

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 from PIL import Image
 
+from benchbench import plugins
+from benchbench.suite import model as suite_model
+
 PLUGINS = Path(__file__).parent / "plugins"
+
+
+@contextmanager
+def installed(folder: Path = PLUGINS) -> Iterator[None]:
+    """Make the distributions of *folder* known here and in worker processes, as if installed."""
+
+    def forget() -> None:
+        importlib.invalidate_caches()
+        for cached in (
+            plugins._every_point,
+            plugins._points,
+            plugins.load,
+            plugins.tagged,
+            plugins.union,
+            suite_model.suite_type,
+            suite_model.card_type,
+        ):
+            cached.cache_clear()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        forget()
+        try:
+            yield
+        finally:
+            patch.undo()
+            forget()
 
 
 def write_dataset(folder: Path, images: int = 4, calibration: int = 3) -> Path:

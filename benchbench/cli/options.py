@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +11,42 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+_UNITS = {"h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|min|m|s|)\s*", re.ASCII)
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs alone
+    """``90``, ``90s``, ``20m``, ``1h30m``: seconds as a number."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds; fail for what is not a positive time."""
+        if isinstance(value, int | float):
+            return float(value)
+        parts = _PART.findall(value)
+        whole = "".join(f"{number}{unit}" for number, unit in parts)
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        if whole != "".join(value.split()) or seconds <= 0:
+            self.fail(f"{value!r} is not a time like 90s, 20m or 1h30m", param, ctx)
+        return seconds
+
+
+class Number(click.FloatRange):
+    """A number between two ends. Click's own range lets nan through, as it is below no end."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number; fail for nan."""
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return found
+
 
 store_option = click.option(
     "--store",

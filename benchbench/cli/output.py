@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -48,13 +49,15 @@ def figure(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def significant(value: float | None) -> str:
-    """Return *value* with three significant digits, or a dash."""
-    if value is None:
+def significant(value: float | None, digits: int = 3) -> str:
+    """Return *value* with *digits* significant digits, as in reports, or a dash."""
+    if value is None or not math.isfinite(value):
         return "–"
-    if value >= 100:
-        return f"{value:.0f}"
-    return f"{value:.3g}" if value < 10 else f"{value:.1f}"
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.{digits - 1}e}")
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{decimals}f}"
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from benchbench import api
-from benchbench.cli.options import common, with_json
+from benchbench.cli.options import Number, common, with_json
 from benchbench.cli.output import duration, print_json, size, stdout_console
 from benchbench.cli.table import plain
 from benchbench.confidence import PowerOf
@@ -23,7 +23,7 @@ from benchbench.types import Cell
 @click.option(
     "--power",
     "points",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=Number(0, 100, min_open=True),
     is_flag=False,
     flag_value=0.5,
     metavar="[POINTS]",
@@ -46,6 +46,7 @@ def command(
         _power(api.power(_run_of(suite), settings, points=points, store=store), points, as_json)
         return
     plan, forecasts = api.plan(suite, settings, store=store)
+    more = api.plan_takes(plan, store=store)
     if as_json:
         print_json(
             {
@@ -53,10 +54,17 @@ def command(
                 "suite": plan.loaded.suite.name,
                 **_totals(forecasts),
                 "cells": [_document(item) for item in forecasts],
+                "takes": {"count": more.takes, "seconds": more.seconds, "kinds": more.kinds},
             }
         )
         return
     _print(forecasts)
+    if more.takes:
+        stdout_console().print(
+            f"and {more.takes} fresh processes more ({', '.join(more.kinds)}), about"
+            f" {duration(more.seconds)}, a guess",
+            highlight=False,
+        )
 
 
 def _run_of(suite: str) -> str:

@@ -17,7 +17,7 @@ from benchbench.api import Quiet
 from benchbench.cli.output import duration, figure, significant
 from benchbench.cli.table import plain
 from benchbench.running import Watcher
-from benchbench.types import Cell, Event, Result
+from benchbench.types import Cell, Event, Result, Take, Taken
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def make_watcher(*, quiet: bool) -> Iterator[Watcher]:
 
 
 def _line(result: Result, index: int, total: int, *, reused: bool) -> str:
-    head = f"[{index + 1}/{total}] {result.cell.label}"
+    head = f"[{index + 1}/{total}] {plain(result.cell.label)}"
     if result.status == "not_run":
         return f"{head}: not run: {plain(result.failure.message) if result.failure else ''}"
     if result.status == "compiled":
@@ -52,12 +52,24 @@ def _line(result: Result, index: int, total: int, *, reused: bool) -> str:
     return f"{head}: {', '.join(parts)}"
 
 
+def _name(take: Take) -> str:
+    """Return what people call a take: ``process 3``, ``server``."""
+    return f"{take.kind} {take.number}" if take.kind in ("process", "pair") else take.kind
+
+
+def _taken_line(taken: Taken, cell: Cell, index: int, total: int) -> str:
+    head = f"[{index + 1}/{total} more] {plain(cell.label)}: {_name(taken.take)}"
+    if taken.failure:
+        return f"{head}: FAILED at '{taken.failure.stage}': {plain(taken.failure.message)}"
+    return f"{head}, {taken.wall_s:.1f} s"
+
+
 class _Lines:
     """One line when a cell begins and one when it ends."""
 
     def begin(self, cell: Cell, index: int, total: int) -> None:
         """Say which cell begins."""
-        click.echo(f"[{index + 1}/{total}] {cell.label} …", err=True)
+        click.echo(f"[{index + 1}/{total}] {plain(cell.label)} …", err=True)
 
     def event(self, cell: Cell, event: Event) -> None:
         """Say nothing."""
@@ -65,6 +77,13 @@ class _Lines:
     def end(self, result: Result, index: int, total: int, *, reused: bool) -> None:
         """Say how it ended."""
         click.echo(_line(result, index, total, reused=reused), err=True)
+
+    def taking(self, take: Take, cell: Cell, index: int, total: int) -> None:
+        """Say nothing: there are many."""
+
+    def taken(self, taken: Taken, cell: Cell, index: int, total: int) -> None:
+        """Say how it ended."""
+        click.echo(_taken_line(taken, cell, index, total), err=True)
 
 
 class _Live:
@@ -81,6 +100,7 @@ class _Live:
         self._event: Event | None = None
         self._stage_since = self._started = time.monotonic()
         self._spent = 0.0
+        self._what = ""
 
     def __enter__(self) -> _Live:
         self._live.start()
@@ -114,6 +134,27 @@ class _Live:
         )
         self._draw()
 
+    def taking(self, take: Take, cell: Cell, index: int, total: int) -> None:
+        """Show the take in the bar's place."""
+        self._what = f"{plain(cell.label)}: {_name(take)}"
+        self._cell, self._event = cell, None
+        self._finished, self._total = index, total
+        self._started = self._stage_since = time.monotonic()
+        if index == 0:
+            self._spent, self._measured = 0.0, 0
+        self._draw()
+
+    def taken(self, taken: Taken, cell: Cell, index: int, total: int) -> None:
+        """Leave a line behind if it failed: the others are many and alike."""
+        self._spent += time.monotonic() - self._started
+        self._measured += 1
+        self._finished = index + 1
+        if taken.failure:
+            self._console.print(
+                _taken_line(taken, cell, index, total), highlight=False, markup=False
+            )
+        self._draw()
+
     def _draw(self) -> None:
         from rich.text import Text
 
@@ -125,7 +166,7 @@ class _Live:
         bar = "█" * filled + "░" * (width - filled)
         parts = [f"{bar} {self._finished}/{self._total}"]
         if self._cell is not None and self._finished < self._total:
-            parts += [self._cell.label, *self._stage()]
+            parts += [self._what or plain(self._cell.label), *self._stage()]
         left = self._left_s()
         if left is not None:
             parts.append(f"about {duration(left)} left")

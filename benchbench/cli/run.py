@@ -11,7 +11,7 @@ import click
 
 from benchbench import api
 from benchbench.cli.interrupts import TwiceToStop
-from benchbench.cli.options import common, with_json
+from benchbench.cli.options import Duration, common, with_json
 from benchbench.cli.output import print_json, stdout_console
 from benchbench.cli.progress import make_watcher
 from benchbench.cli.table import cells_table, plain
@@ -38,6 +38,18 @@ _STATUSES = {
     is_flag=True,
     help="Exit 3 also if a cell was not run, or compiled only: it was not measured.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(2, 1000),
+    metavar="N",
+    help="Time every cell in N fresh processes more (10 for a figure to cite).",
+)
+@click.option(
+    "--budget",
+    type=Duration(),
+    metavar="TIME",
+    help="Begin nothing new after TIME (90s, 20m, 1h30m); what decides a comparison comes first.",
+)
 @click.option("--report/--no-report", default=True, help="Write the report at the end.")
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 def command(
@@ -48,6 +60,8 @@ def command(
     fresh: bool,
     keep_failures: bool,
     strict: bool,
+    processes: int | None,
+    budget: float | None,
     report: bool,
     quiet: bool,
 ) -> int:
@@ -67,7 +81,11 @@ def command(
             watcher=watcher,
             interrupts=interrupts,
             command_line=["benchbench", *sys.argv[1:]],
+            processes=processes,
+            budget_s=budget,
         )
+    for what in outcome.left:
+        click.echo(f"left: {plain(what)}", err=True)
     for problem in outcome.problems:
         click.echo(f"no intervals or slices for some cells: {plain(problem)}", err=True)
     files = _reports(outcome.view) if report else {}

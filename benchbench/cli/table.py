@@ -9,10 +9,14 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from benchbench.cli import measured
+from benchbench.cli.measured import plain
 from benchbench.cli.output import figure, significant
 from benchbench.flat import COMPILED, OTHERWISE, PROXY, marks
 from benchbench.folding import Fold, folds, kept
-from benchbench.view import CellView, RunView
+from benchbench.view import CellView, RunView, Speedup
+
+__all__ = ["CellsTable", "accuracy", "cells_table", "plain", "reason", "remarks"]
 
 WIDE, MIDDLE = 140, 110
 """Columns of text from which remarks, and then p90 and images a second, stand in the table."""
@@ -37,7 +41,8 @@ class CellsTable:
     Rows that ran otherwise than asked, proxies and rows that were only compiled carry a sign,
     which a line under the table explains. Where remarks have no column, they follow as lines.
     Folded cells, on damaged images, have no row: the remark of the row on the images as they are
-    tells the worst of them, and a line counts them.
+    tells the worst of them, and a line counts them. Lines follow of what was taken beside the
+    latency pass: :mod:`benchbench.cli.measured`.
     """
 
     view: RunView
@@ -54,8 +59,10 @@ class CellsTable:
         found = {sign for cell in self.view.cells for sign, _ in marks(cell)}
         below += [Text(f"{sign} {text}") for sign, text in _LEGEND.items() if sign in found]
         below += _damaged_lines(self.view.run, folded)
-        if below:
-            yield Text("\n").join([Text(""), *below])
+        taken = [*measured.lines(self.view)]
+        for block in (below, taken):
+            if block:
+                yield Text("\n").join([Text(""), *block])
 
 
 def cells_table(view: RunView) -> CellsTable:
@@ -83,7 +90,7 @@ def _columns(cell: CellView, width: int, folded: Sequence[Fold]) -> Columns:
     late = cell.latency
     told: Columns = {"model": plain(cell.model), "runtime": plain(cell.runtime)}
     told |= {"asked": _asked(cell), "ran": _ran(cell)} if width >= MIDDLE else _short(cell)
-    told |= {"accuracy": accuracy(cell), "p50 ms": significant(late.p50_ms if late else None)}
+    told |= {"accuracy": accuracy(cell), "p50 ms": significant(measured.median_ms(cell))}
     if width >= MIDDLE:
         told["p90 ms"] = significant(late.p90_ms if late else None)
     told["p99 ms"] = significant(late.p99_ms if late else None)
@@ -162,8 +169,14 @@ def remarks(cell: CellView, folded: Sequence[Fold] = ()) -> str:
         told.append(f"accuracy {other.verdict} than fp32: {other.difference:+.3f}")
     told += [*_harmed(cell), *_falls(cell, folded)]
     if cell.speedup:
-        told.append(f"{cell.speedup.low:.2f}–{cell.speedup.high:.2f} × fp32 (95 %)")
+        told.append(_speed(cell.speedup))
     return ", ".join([*told, *(plain(c.code) for c in cell.caveats if c.code not in _TOLD)])
+
+
+def _speed(found: Speedup) -> str:
+    """Return the interval of the speed; of one process each it tells so: no more than a trend."""
+    one = "" if found.rounds else ", one process each"
+    return f"{found.low:.2f}–{found.high:.2f} × fp32 (95 %{one})"
 
 
 def _harmed(cell: CellView) -> Iterator[str]:
@@ -196,12 +209,6 @@ def reason(cell: CellView) -> str:
     told = [cell.failure.message] if cell.failure else []
     told += [str(c.figures["reason"]) for c in cell.caveats if "reason" in c.figures]
     return next((plain(text) for text in told if text.strip()), "")
-
-
-def plain(text: str) -> str:
-    """Return the first line of *text* without the control characters that move a terminal."""
-    line = next(iter(text.strip().splitlines()), "")
-    return "".join(char for char in line if char.isprintable())
 
 
 def accuracy(cell: CellView) -> str:

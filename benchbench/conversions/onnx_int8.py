@@ -133,6 +133,7 @@ def _quantizer(proto: Any, ranges: Ranges, left: list[str], form: Form) -> Any:
         extra_options=dict(form.options),
     )
     quantizer.quantize_model()
+    quantizer.model.topological_sort()  # as ONNX wants it: the quantizer appends its nodes
     return quantizer.model.model
 
 

@@ -7,7 +7,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 
 from benchbench.files import store_errors
 from benchbench.protocols import Packages
+from benchbench.spawning import signal_name, worker_command, worker_environment
 from benchbench.types import Event, Failure, Job, Outcome, Record
 
 TAIL_BYTES = 4000
@@ -57,13 +57,13 @@ class _Worker:
         try:
             with self.log.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "benchbench.worker", str(path), str(writer)],
+                    worker_command(path, writer),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     pass_fds=(writer,),
                     start_new_session=True,
-                    env=self._environment(),
+                    env=worker_environment(self._job.cell.spec["threads"]),
                 )
         finally:
             os.close(writer)
@@ -73,11 +73,6 @@ class _Worker:
         self._kill(signal.SIGKILL)
         self._process.wait()
         os.close(self._events)
-
-    def _environment(self) -> dict[str, str]:
-        threads = str(self._job.cell.spec["threads"])
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-        return {**os.environ, **dict.fromkeys(names, threads), "PYTHONUNBUFFERED": "1"}
 
     def wait(self, deadline: float) -> Failure | None:
         """Sleep until the worker ends or *deadline* passes; return what went wrong."""
@@ -145,7 +140,7 @@ class _Worker:
         )
 
     def _explain_signal(self, number: int) -> Failure:
-        name = _signal_name(number)
+        name = signal_name(number)
         by_kernel = number == signal.SIGKILL and _oom_kills() > self._kills
         hint = None
         if number == signal.SIGKILL and not by_kernel:
@@ -168,13 +163,6 @@ class _Worker:
         except OSError:
             return ""
         return data.decode("utf-8", "replace").strip()
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # most real-time signals have no name
-        return f"signal {number}"
 
 
 def _oom_kills() -> int:

@@ -7,11 +7,11 @@ import platform
 import re
 import subprocess
 import sys
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from benchbench import __version__
+from benchbench.plugins import installed_version
 from benchbench.types import digest
 
 _MATH_VARIABLES = re.compile(
@@ -122,21 +122,21 @@ def _memory() -> int | None:
 
 
 def _packages() -> dict[str, str]:
-    found = ((_normal(d.metadata["Name"]), d.version) for d in distributions())
-    return dict(sorted((name, version) for name, version in found if name in RECORDED))
-
-
-def _normal(name: str) -> str:
-    """Return a distribution's name in the form that PyPI compares (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    # One by one: to read the files of all that is installed takes longer.
+    found = ((name, installed_version(name)) for name in sorted(RECORDED))
+    return {name: version for name, version in found if version is not None}
 
 
 def _git(folder: Path) -> dict[str, Any] | None:
-    """Return commit and whether there are local changes, if *folder* is in a git checkout."""
+    """Return commit and whether tracked files are changed, if *folder* is in a git checkout.
+
+    Untracked files do not count: reports and results that a run leaves are such.
+    """
     commit = _run_git(folder, "rev-parse", "HEAD")
     if not commit:
         return None
-    return {"commit": commit, "dirty": bool(_run_git(folder, "status", "--porcelain"))}
+    changed = _run_git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": bool(changed)}
 
 
 def _run_git(folder: Path, *arguments: str) -> str | None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from benchbench.metrics import coco_tally
+from benchbench.metrics import coco_evaluation, coco_tally
 from benchbench.metrics.coco_columns import Found, Truth
 from benchbench.metrics.coco_limits import CocoLimits
 from benchbench.metrics.coco_numbers import (
-    Evaluation,
     Limits,
     class_names,
     class_reason,
@@ -39,8 +37,9 @@ from benchbench.types import (
 
 
 class CocoBoxes(CocoLimits):
-    """The 12 COCO numbers for boxes, by hotcoco, equal to pycocotools."""
+    """The 12 COCO numbers for boxes, from our own matches, equal to pycocotools."""
 
+    packages: ClassVar[tuple[tuple[str, ...], ...]] = ()
     task: ClassVar[TaskName] = "detection"
     usual: ClassVar[bool] = True
 
@@ -60,12 +59,10 @@ class CocoBoxes(CocoLimits):
         predictions that are not fit to be scored (boxes without area are: they are counted), and
         :class:`~benchbench.errors.DatasetError` for annotations without a usable box.
         """
-        import hotcoco
-
         known = truth_columns(truth)
         detected = detected_columns(truth, pair(truth, predictions, Detections))
         more = self._diagnostics(truth, detected, known)
-        arrays = _evaluate(truth, known, detected, self.max_detections)
+        arrays = coco_evaluation.evaluation(self._matched(truth, known, detected))
         limits = self.max_detections
         values = numbers(arrays, limits)
         why = reasons(values, limits) | class_reason(arrays)
@@ -77,7 +74,7 @@ class CocoBoxes(CocoLimits):
             matrices=more.matrices,
             primary="map",
             lower_is_better=tuple(name for name in more.metrics if name.startswith(_ERRORS)),
-            evaluator=f"hotcoco {hotcoco.__version__}",
+            evaluator=f"benchbench boxes (numpy {np.__version__})",
             convention=_convention(self.max_detections) | self._conventions(),
             counts=_counts(truth, detected, classes),
         )
@@ -92,12 +89,15 @@ class CocoBoxes(CocoLimits):
         del classes
         found = detected_columns(truth, pair(truth, predictions, Detections))
         known = truth_columns(truth)
-        ids = np.array([image.id for image in truth.images], np.int64)
+        return self._matched(truth, known, found)
+
+    def _matched(self, split: DatasetSplit, truth: Truth, found: Found) -> Tally:
+        ids = np.array([image.id for image in split.images], np.int64)
         place = np.argsort(ids)
         return coco_tally.tally(
             ids,
-            class_names(truth),
-            replace(known, image=place[known.image]),
+            class_names(split),
+            replace(truth, image=place[truth.image]),
             replace(found, image=place[found.image]),
             max_detections=self.max_detections,
         )
@@ -113,92 +113,6 @@ class CocoBoxes(CocoLimits):
 
 
 _ERRORS = ("error_", "calibration_error")
-
-
-_AT_ONCE = 1_000_000
-"""Detections that the evaluator holds at a time; it takes some 220 bytes for each."""
-
-
-def _evaluate(split: DatasetSplit, truth: Truth, found: Found, limits: Limits) -> Evaluation:
-    """Evaluate some categories after the others: none depends on another, and memory is bounded."""
-    bounds = _bounds(np.bincount(found.category, minlength=truth.categories))
-    if len(bounds) == 1:
-        return _evaluate_part(split, truth, found, limits)
-    parts = [
-        _evaluate_part(split, _known_part(truth, *bound), _found_part(found, *bound), limits)
-        for bound in bounds
-    ]
-    precision, recall = zip(*parts, strict=True)
-    return np.concatenate(precision, axis=2), np.concatenate(recall, axis=1)
-
-
-def _bounds(counts: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return first and last + 1 of runs of categories; one that has too many runs alone."""
-    starts, held = [0], 0
-    for category, count in enumerate(counts.tolist()):
-        if held and held + count > _AT_ONCE:
-            starts.append(category)
-            held = 0
-        held += count
-    return list(zip(starts, [*starts[1:], len(counts)], strict=True))
-
-
-def _known_part(truth: Truth, first: int, last: int) -> Truth:
-    rows = np.flatnonzero((truth.category >= first) & (truth.category < last))
-    return replace(
-        truth,
-        image=truth.image[rows],
-        category=truth.category[rows] - first,
-        boxes=truth.boxes[rows],
-        area=truth.area[rows],
-        crowd=truth.crowd[rows],
-        categories=last - first,
-    )
-
-
-def _found_part(found: Found, first: int, last: int) -> Found:
-    rows = np.flatnonzero((found.category >= first) & (found.category < last))
-    return Found(
-        found.image[rows], found.category[rows] - first, found.boxes[rows], found.scores[rows]
-    )
-
-
-def _evaluate_part(split: DatasetSplit, truth: Truth, found: Found, limits: Limits) -> Evaluation:
-    from hotcoco import COCOeval
-
-    known = _ground_truth(split, truth)
-    evaluator = COCOeval(known, known.load_res(_table(found)), "bbox")
-    evaluator.params.max_dets = list(limits)
-    evaluator.evaluate()
-    evaluator.accumulate()
-    arrays = evaluator.eval
-    assert arrays is not None
-    return np.asarray(arrays["precision"]), np.asarray(arrays["recall"])
-
-
-def _table(detected: Found) -> NDArray[np.float64]:
-    """Return (N, 7) detections: image, x, y, width, height, score, category; ids from 1."""
-    table = np.empty((len(detected.scores), 7))
-    table[:, 0], table[:, 6] = detected.image + 1, detected.category + 1
-    table[:, 1:5], table[:, 5] = detected.boxes, detected.scores
-    return table
-
-
-def _ground_truth(split: DatasetSplit, truth: Truth) -> Any:
-    from hotcoco import COCO
-
-    order = sorted(split.images, key=lambda image: image.id)
-    return COCO.from_arrays(
-        [{"id": n, "width": i.width, "height": i.height} for n, i in enumerate(order, 1)],
-        [{"id": n, "name": str(n)} for n in range(1, truth.categories + 1)],
-        truth.image + 1,
-        truth.category + 1,
-        truth.boxes,
-        # An annotation id of 0 means "unmatched" to the reference, so they are counted from 1.
-        ids=np.arange(1, len(truth.area) + 1),
-        area=truth.area,
-        iscrowd=truth.crowd.astype(np.int64),
-    )
 
 
 def _joined(first: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The compiled loops of :mod:`benchbench.metrics.coco_tally`; import this inside functions only.
+"""The compiled loops of values over weighted images; import this inside functions only.
 
 They run on one thread: a worker is held to the CPUs of its cell, and the figures that are promised
 are CPU seconds. They release the interpreter's lock. Whatever needs no loop stays in numpy, outside
@@ -34,14 +34,14 @@ def compiled(function: _Function) -> _Function:
 
 
 class Cells(NamedTuple):
-    """The pairs of class and image that have detections, one after the other."""
+    """The pairs of image and class that have detections, one after the other."""
 
     found_row: NDArray[np.int64]
     """(D,): rows of the detections, best score first within a cell, cut at the limit."""
     found_start: NDArray[np.int64]
     """(C + 1,): where each cell begins in *found_row*."""
     truth_row: NDArray[np.int64]
-    """(M,): rows of the ground truth by class and image."""
+    """(M,): rows of the ground truth by image and class."""
     truth_start: NDArray[np.int64]
     """(C,): where each cell's ground truth begins in *truth_row*."""
     truth_stop: NDArray[np.int64]
@@ -71,164 +71,6 @@ class Ranking(NamedTuple):
     """(E,): whether it is a true positive."""
     event_start: NDArray[np.int64]
     """(T, K + 1)."""
-
-
-@compiled
-def _overlap(found: NDArray[np.float64], truth: NDArray[np.float64], crowd: bool) -> float:
-    width = min(found[0] + found[2], truth[0] + truth[2]) - max(found[0], truth[0])
-    if width <= 0:
-        return 0.0
-    height = min(found[1] + found[3], truth[1] + truth[3]) - max(found[1], truth[1])
-    if height <= 0:
-        return 0.0
-    shared = width * height
-    union = found[2] * found[3]
-    if not crowd:
-        union = union + truth[2] * truth[3] - shared
-    return float(shared / union)
-
-
-@compiled
-def box_overlaps(
-    cells: Cells,
-    found: NDArray[np.float64],
-    truth: NDArray[np.float64],
-    crowd: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """Return the IoUs of each cell, of (D, 4) and (M, 4) boxes x, y, width, height.
-
-    As in the COCO API's ``bbIou``: on a crowd the union is the detection's own area.
-    """
-    out = np.empty(cells.pair_start[-1])
-    for cell in range(len(cells.truth_start)):
-        at = cells.pair_start[cell]
-        for i in range(cells.found_start[cell], cells.found_start[cell + 1]):
-            box = found[cells.found_row[i]]
-            for j in range(cells.truth_start[cell], cells.truth_stop[cell]):
-                row = cells.truth_row[j]
-                out[at] = _overlap(box, truth[row], crowd[row])
-                at += 1
-    return out
-
-
-@compiled
-def _order(ignored: NDArray[np.bool_], order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Fill *order* with the positions of objects: those that count first, each part as it was."""
-    n = 0
-    for wanted in (False, True):
-        for j in range(len(ignored)):
-            if ignored[j] == wanted:
-                order[n] = j
-                n += 1
-    return order[:n]
-
-
-@compiled
-def _best(
-    ious: NDArray[np.float64],
-    least: float,
-    order: NDArray[np.int64],
-    ignored: NDArray[np.bool_],
-    free: NDArray[np.bool_],
-) -> int:
-    """Return the object that a detection takes, -1 for none.
-
-    All by position in the cell, tried in *order*. The last of equal IoUs wins; an object that is
-    ignored never displaces one that is not.
-    """
-    best, found = least, -1
-    for j in order:
-        if not free[j]:
-            continue
-        if found > -1 and not ignored[found] and ignored[j]:
-            break
-        if ious[j] >= best:
-            best, found = ious[j], j
-    return found
-
-
-@compiled
-def _match_cell(
-    ious: NDArray[np.float64],
-    near: NDArray[np.bool_],
-    objects: tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]],
-    thresholds: NDArray[np.float64],
-    out: NDArray[np.uint16],
-) -> None:
-    """Set in *out* (2, D) the bits of matched and ignored detections; *ious* is (D, M).
-
-    *objects*: the order to try them in, whether ignored, whether a crowd, and room for free ones.
-    """
-    order, ignored, crowd, free = objects
-    for t in range(len(thresholds)):
-        bit = np.uint16(1 << t)
-        least = min(thresholds[t], 1 - 1e-10)
-        free[:] = True
-        for i in range(len(ious)):
-            at = _best(ious[i], least, order, ignored, free) if near[i] else -1
-            if at > -1:
-                out[0, i] |= bit
-                out[1, i] = out[1, i] | bit if ignored[at] else out[1, i] & ~bit
-                free[at] = crowd[at]
-
-
-@compiled
-def _mark_near(ious: NDArray[np.float64], least: float, near: NDArray[np.bool_]) -> bool:
-    """Fill which detections reach *least* on any object; return whether any does."""
-    found = False
-    for i in range(len(ious)):
-        near[i] = False
-        for j in range(ious.shape[1]):
-            near[i] = near[i] or ious[i, j] >= least
-        found = found or near[i]
-    return found
-
-
-def match(
-    cells: Cells,
-    ious: NDArray[np.float64],
-    ignored: NDArray[np.bool_],
-    crowd: NDArray[np.bool_],
-    outside: NDArray[np.bool_],
-    thresholds: NDArray[np.float64],
-) -> NDArray[np.uint16]:
-    """Return (2, A, D) bits by threshold of each detection of *cells*: matched, ignored.
-
-    As in pycocotools' ``evaluateImg``. *ignored* (A, M) and *crowd* (M,) by row of the ground
-    truth, *outside* (A, D) by row of the detections: its area lies outside the range, so that it
-    is ignored where it is not matched. *thresholds* ascend.
-    """
-    out = np.zeros((2, len(ignored), len(cells.found_row)), np.uint16)
-    out[1] = outside[:, cells.found_row] * np.uint16((1 << len(thresholds)) - 1)
-    counted = np.ascontiguousarray(ignored[:, cells.truth_row])
-    _match_cells(cells, ious, counted, crowd[cells.truth_row], thresholds, out)
-    return out
-
-
-@compiled
-def _match_cells(
-    cells: Cells,
-    ious: NDArray[np.float64],
-    ignored: NDArray[np.bool_],
-    crowd: NDArray[np.bool_],
-    thresholds: NDArray[np.float64],
-    out: NDArray[np.uint16],
-) -> None:
-    """Set the bits of *out* cell by cell; *ignored* and *crowd* in the cells' order."""
-    near = np.empty(len(cells.found_row), np.bool_)
-    order = np.empty(len(cells.truth_row), np.int64)
-    free = np.empty(len(cells.truth_row), np.bool_)
-    for cell in range(len(cells.truth_start)):
-        first, last = cells.found_start[cell], cells.found_start[cell + 1]
-        begin, end = cells.truth_start[cell], cells.truth_stop[cell]
-        own = ious[cells.pair_start[cell] : cells.pair_start[cell + 1]]
-        own = own.reshape(last - first, end - begin)
-        if not _mark_near(own, thresholds[0], near):
-            continue
-        for a in range(len(ignored)):
-            counted = ignored[a, begin:end]
-            objects = (_order(counted, order), counted, crowd[begin:end], free[: end - begin])
-            _match_cell(own, near, objects, thresholds, out[:, a, first:last])
 
 
 @compiled

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchbench.metrics.coco_arrangement import Arranged, arrange, cells, ordered
 from benchbench.metrics.coco_columns import Found, Truth
 from benchbench.types import Tally
 
@@ -33,6 +34,8 @@ AREAS: Mapping[str, tuple[float, float]] = {
 _ALL = tuple(range(len(IOU_THRESHOLDS)))
 _AT_50, _AT_75 = (0,), (5,)
 Overlap = Callable[["Cells"], NDArray[np.float64]]
+_Flags = NDArray[np.bool_]
+_Bits = NDArray[np.uint16]
 
 
 def tally(
@@ -55,75 +58,94 @@ def tally(
     and ``found_ignore`` (area, D) with a bit for each IoU threshold; of the ground truth, by
     class: ``truth_image``, ``truth_class``, ``truth_ignore`` (area, M); and ``max_detections``.
     """
-    from benchbench.metrics import coco_kernels
-
     place = np.argsort(np.argsort(image_ids))
-    cells = _cells(place, truth, found, max_detections[-1])
-    ious = overlap(cells) if overlap else _box_overlaps(cells, truth, found)
-    ignored = _outside(truth.area) | truth.crowd
-    if truth.ignored is not None:
-        ignored = ignored | truth.ignored
-    areas = found.boxes[:, 2] * found.boxes[:, 3] if found.area is None else found.area
-    outside = _outside(areas)
-    if truth.area_range is not None:
-        outside = outside | (areas < truth.area_range[0]) | (areas > truth.area_range[1])
-    bits = coco_kernels.match(cells, ious, ignored, truth.crowd, outside, IOU_THRESHOLDS)
-    arrays = _found_columns(cells, found, bits) | _truth_columns(cells.truth_row, truth, ignored)
+    arranged = arrange(place[found.image], found, len(classes), max_detections[-1])
+    pairs = cells(arranged, place[truth.image], truth, len(classes))
+    ious = overlap(pairs) if overlap else _box_overlaps(pairs, truth, found)
+    ignored = _ignored(truth)
+    outside = _found_outside(truth, found, arranged.order)
+    bits = _match(pairs, ious, (ignored, truth.crowd), arranged.column, outside)
+    arrays = _found_columns(arranged, found, bits) | _truth_columns(place, truth, ignored)
     limits = np.array(max_detections, dtype=np.int64)
     return Tally(np.asarray(image_ids), tuple(classes), arrays | {"max_detections": limits})
 
 
-def _outside(areas: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _ignored(truth: Truth) -> _Flags:
+    """Return (A, M): whether an object is ignored in an area range."""
+    ignored = _outside(truth.area) | truth.crowd
+    return ignored if truth.ignored is None else ignored | truth.ignored
+
+
+def _found_outside(truth: Truth, found: Found, rows: NDArray[np.int64]) -> _Flags:
+    """Return (A, D): whether a detection is ignored in an area range unless it is matched."""
+    areas = found.boxes[:, 2] * found.boxes[:, 3] if found.area is None else found.area
+    areas = areas[rows]
+    outside = _outside(areas)
+    if truth.area_range is not None:
+        outside |= (areas < truth.area_range[0]) | (areas > truth.area_range[1])
+    return outside
+
+
+def _outside(areas: NDArray[np.float64]) -> _Flags:
     low, high = np.array(list(AREAS.values())).T[:, :, None]
     return np.asarray((areas < low) | (areas > high))
 
 
-def _cells(place: NDArray[np.int64], truth: Truth, found: Found, limit: int) -> Cells:
-    from benchbench.metrics.coco_kernels import Cells
-
-    # One key for class and image keeps the sort short; place[image] is the image's turn.
-    truth_key = truth.category * len(place) + place[truth.image]
-    found_key = found.category * len(place) + place[found.image]
-    truth_row = np.argsort(truth_key, kind="stable")
-    found_row = np.lexsort((-found.scores, found_key))
-    _, start, size = np.unique(found_key[found_row], return_index=True, return_counts=True)
-    found_row = found_row[np.arange(len(found_row)) - np.repeat(start, size) < limit]
-    keys, start = np.unique(found_key[found_row], return_index=True)
-    begin, end = (np.searchsorted(truth_key[truth_row], keys, side) for side in _SIDES)
-    start = np.append(start, len(found_row)).astype(np.int64)
-    pairs = np.concatenate([[0], np.cumsum(np.diff(start) * (end - begin))]).astype(np.int64)
-    return Cells(found_row, start, truth_row, begin, end, pairs)
-
-
-_SIDES: tuple[Any, Any] = ("left", "right")
-
-
 def _box_overlaps(cells: Cells, truth: Truth, found: Found) -> NDArray[np.float64]:
-    from benchbench.metrics import coco_kernels
+    from benchbench.metrics import coco_matching
 
     mine, theirs = (np.ascontiguousarray(one.boxes, dtype=np.float64) for one in (found, truth))
-    return coco_kernels.box_overlaps(cells, mine, theirs, truth.crowd)
+    out = np.zeros(cells.pair_start[-1])
+    coco_matching.box_overlaps(cells, mine, theirs, truth.crowd, out)
+    return out
 
 
-def _found_columns(cells: Cells, found: Found, bits: NDArray[np.uint16]) -> dict[str, Any]:
-    rows = cells.found_row
-    rank = np.arange(len(rows)) - np.repeat(cells.found_start[:-1], np.diff(cells.found_start))
-    # Stable, so that equal scores stay in the order of images and ranks.
-    order = np.lexsort((-found.scores[rows], found.category[rows]))
-    rows = rows[order]
+def _match(
+    cells: Cells,
+    ious: NDArray[np.float64],
+    truth: tuple[_Flags, _Flags],
+    column: NDArray[np.int64],
+    outside: _Flags,
+) -> tuple[_Bits, _Bits]:
+    """Return (A, D) bits of the thresholds at which detections are matched, and ignored.
+
+    *truth*: objects that are ignored in each area range, and crowds. *column*: where the bits of
+    each detection of the cells go; *outside*: as those, where it is ignored unless it is matched.
+    """
+    from benchbench.metrics import coco_matching
+
+    every = (1 << len(IOU_THRESHOLDS)) - 1
+    ignored, crowd = truth
+    counted = np.ascontiguousarray(ignored[:, cells.truth_row])
+    objects = coco_matching.Objects(
+        counted, crowd[cells.truth_row], np.full(counted.shape, every, np.int64)
+    )
+    most = int((cells.truth_stop - cells.truth_start).max(initial=0))
+    room = coco_matching.Candidates(
+        np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64)
+    )
+    bits = outside * np.uint16(every)
+    out = coco_matching.Outcome(column, np.zeros_like(bits), bits)
+    coco_matching.match(cells, ious, objects, IOU_THRESHOLDS, room, out)
+    return out.matched, out.ignored
+
+
+def _found_columns(arranged: Arranged, found: Found, bits: tuple[_Bits, _Bits]) -> dict[str, Any]:
+    rows = arranged.order
+    rank = np.empty(len(rows), np.int32)
+    rank[arranged.column] = arranged.rank
     return {
         "found_image": found.image[rows].astype(np.int32),
         "found_class": found.category[rows].astype(np.int32),
-        "found_rank": rank[order].astype(np.int32),
+        "found_rank": rank,
         "found_score": found.scores[rows].astype(np.float64),
-        "found_match": np.ascontiguousarray(bits[0][:, order]),
-        "found_ignore": np.ascontiguousarray(bits[1][:, order]),
+        "found_match": bits[0],
+        "found_ignore": bits[1],
     }
 
 
-def _truth_columns(
-    rows: NDArray[np.int64], truth: Truth, ignored: NDArray[np.bool_]
-) -> dict[str, Any]:
+def _truth_columns(place: NDArray[np.int64], truth: Truth, ignored: _Flags) -> dict[str, Any]:
+    rows = ordered(truth.category, place[truth.image])
     return {
         "truth_image": truth.image[rows].astype(np.int32),
         "truth_class": truth.category[rows].astype(np.int32),

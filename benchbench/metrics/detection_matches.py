@@ -1,7 +1,8 @@
 """Which detection takes which object at IoU 0.5, and every overlap that explains why not.
 
-hotcoco gives no matches at a price worth paying (a dictionary entry a detection), and its error
-decomposition takes crowds for objects, so the diagnostics match for themselves, in numpy.
+The matching of the 12 numbers keeps who is matched, not with whom, and no overlap below 0.5 or with
+another class; hotcoco's error decomposition takes crowds for objects. So the diagnostics match for
+themselves, in numpy.
 """
 
 from __future__ import annotations

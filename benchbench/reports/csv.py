@@ -7,7 +7,9 @@ import io
 from collections.abc import Mapping
 from typing import ClassVar
 
-from benchbench.reports import evidence
+from benchbench import flattening
+from benchbench.inert import visible
+from benchbench.reports import evidence, processes
 from benchbench.reports.grouping import accuracy
 from benchbench.reports.wording import (
     PERCENTILES,
@@ -36,6 +38,7 @@ COLUMNS = (
     "parity_cosine", "parity_agreement", "parity_absent", "build_s", "calibration",
     "accuracy_se", "accuracy_low", "accuracy_high", "difference", "difference_low",
     "difference_high", "difference_p_adjusted", "difference_against", "verdict",
+    *flattening.COLUMNS,
 )  # fmt: skip
 """Added to at the end only; a name never changes its meaning."""
 
@@ -60,9 +63,14 @@ class Csv(Record):
                 | _latency(cell)
                 | _what_ran(cell)
             )
-            values |= _evidence(cell) | _speed(cell) | _parity(cell)
-            writer.writerow([field(values.get(name)) for name in COLUMNS])
+            values |= _evidence(cell) | _speed(cell) | _parity(cell) | flattening.taken(cell)
+            writer.writerow([field(_shown(values.get(name))) for name in COLUMNS])
         return out.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _shown(value: Value) -> Value:
+    """Return text with what would change how it reads written out: a name must look like itself."""
+    return visible(value) if isinstance(value, str) else value
 
 
 def _identity(cell: CellView) -> dict[str, Value]:
@@ -75,7 +83,7 @@ def _identity(cell: CellView) -> dict[str, Value]:
         "evaluator": cell.evaluator,
         "started": cell.started,
         "wall_s": cell.wall_s,
-        "caveats": "; ".join(caveat.code for caveat in cell.caveats) or None,
+        "caveats": "; ".join(caveat.code for caveat in processes.doubts(cell)) or None,
         "absent": "; ".join(f"{name}: {why}" for name, why in _absent(cell).items()) or None,
     }
 
@@ -192,6 +200,7 @@ def _absent(cell: CellView) -> Mapping[str, str]:
     if cell.status != "measured":
         return {"all figures": absence(cell)}
     found = {} if accuracy(cell) is not None else {"accuracy": accuracy_absence(cell)}
+    found |= flattening.reasons(cell)
     if cell.latency is None:
         return found | {"latency": "this cell has no latency pass"}
     gone = [name for name in PERCENTILES if getattr(cell.latency, f"{name}_ms") is None]

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchbench.reports.grouping import finite, median_ms
-from benchbench.reports.wording import PERCENTILES, STAGES
+from benchbench.reports.grouping import finite, pass_ms
+from benchbench.reports.wording import EVERY_STAGE, PERCENTILES, STAGES
 from benchbench.view import CellView, LatencyView
 
 SPARK_HEIGHT = 28
@@ -131,12 +131,18 @@ def stack(cell: CellView) -> Stack | None:
     if total <= 0:
         return None
     widths = tuple((name, round(100 * ms / total, 3)) for name, ms in found)
-    return Stack(widths, total, len(found) == len(STAGES))
+    return Stack(widths, total, {name for name, _ in found} >= set(STAGES))
+
+
+def stages(cells: Iterable[CellView]) -> tuple[str, ...]:
+    """Return the stages that a table of *cells* needs: decoding only where it was timed."""
+    decoded = any(name == "decode" for cell in cells for name, _ in _stages(cell))
+    return EVERY_STAGE if decoded else STAGES
 
 
 def _stages(cell: CellView) -> list[tuple[str, float]]:
     values = cell.latency.stages_ms if cell.latency else {}
-    pairs = ((name, finite(values.get(name))) for name in STAGES)
+    pairs = ((name, finite(values.get(name))) for name in EVERY_STAGE)
     return [(name, ms) for name, ms in pairs if ms is not None]
 
 
@@ -145,5 +151,5 @@ def latency_scale(cells: Iterable[CellView]) -> LogScale | None:
     values: list[float] = []
     for cell in cells:
         quantiles = cell.latency.quantiles_ms if cell.latency else ()
-        values += [v for v in (*quantiles[:1], *quantiles[-1:], median_ms(cell)) if v]
+        values += [v for v in (*quantiles[:1], *quantiles[-1:], pass_ms(cell)) if v]
     return scale_of(values)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+from benchbench.conditions_view import Cause
+from benchbench.reports.doubts import SURROUNDED
 from benchbench.reports.grouping import ASKED, Rung, departures, finite, proxy
 from benchbench.reports.wording import (
     ABSENT,
@@ -115,8 +118,30 @@ def placed(cell: CellView, beside: Iterable[CellView]) -> str:
 
 def where(cell: CellView, beside: Iterable[CellView]) -> str:
     """Return `` on`` and the cell's dataset where those of *beside* differ, or an empty string."""
-    several = len({(one.dataset, one.split) for one in beside}) > 1
+    several = _asked_before(_Same(beside)) if isinstance(beside, tuple) else _several(beside)
     return f" on {short(cell.dataset, 40)} {short(cell.split, 30)}" if several else ""
+
+
+def _several(cells: Iterable[CellView]) -> bool:
+    return len({(one.dataset, one.split) for one in cells}) > 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """A tuple that equals itself alone: the rows of a table all ask about the same cells."""
+
+    cells: tuple[CellView, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.cells is self.cells
+
+    def __hash__(self) -> int:
+        return id(self.cells)
+
+
+@lru_cache(maxsize=2)
+def _asked_before(same: _Same) -> bool:
+    return _several(same.cells)
 
 
 def legend(cells: Iterable[CellView]) -> tuple[tuple[str, str], ...]:
@@ -196,7 +221,23 @@ def remark(rung: Rung) -> str:
         place = cell.placement if cell else None
         if place and place.precision != place.requested_precision:
             told.append(f"{name}ran {short(place.precision, 30)}")
+    told += [_CAUSES[cause]] if (cause := _cause(rung)) else []
     return "; ".join([*told, rung.reason] if rung.reason else told)
+
+
+def _cause(rung: Rung) -> Cause | None:
+    """Return what the canary says; nothing where it saw no change and the passes have doubts."""
+    cause = rung.cell.speedup.cause if rung.cell.speedup else None
+    cells = (rung.cell, rung.baseline) if rung.baseline else (rung.cell,)
+    doubted = any(caveat.code in SURROUNDED for cell in cells for caveat in cell.caveats)
+    return None if cause == "code" and doubted else cause
+
+
+_CAUSES: Mapping[Cause, str] = {
+    "code": "the canary beside both shows no change of the machine, which does not rule one out",
+    "runner": "the canary beside both tells that the machine changed as much",
+    "unclear": "the canary beside both leaves open whether the machine changed",
+}
 
 
 # --- parity ------------------------------------------------------------------------------

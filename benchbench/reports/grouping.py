@@ -6,7 +6,7 @@ Nothing here infers: differences and ratios are those of the point estimates in 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from benchbench.folding import kept
@@ -86,6 +86,12 @@ class Rung:
         return self.cell.speedup.ratio if self.cell.speedup else 1 / self.time_ratio
 
     @property
+    def medians_ms(self) -> tuple[float | None, float | None]:
+        """Medians of the cell and of the baseline: of processes where the speed rests on them."""
+        pick = _pick(self.cell)
+        return pick(self.cell), None if self.baseline is None else pick(self.baseline)
+
+    @property
     def sound(self) -> bool:
         """True if both cells ran as asked, so that their names may stand for what ran."""
         return not differs(self.cell) and not (self.baseline and differs(self.baseline))
@@ -113,7 +119,16 @@ def merit(cell: CellView) -> float | None:
 
 
 def median_ms(cell: CellView) -> float | None:
-    """Return the median latency in milliseconds if it is published and positive, or None."""
+    """Return the median latency in milliseconds if it is published and positive, or None.
+
+    Of several processes where they were taken, else of the latency pass.
+    """
+    value = finite(cell.processes.wall.median_ms) if cell.processes else None
+    return value if value is not None and value > 0 else pass_ms(cell)
+
+
+def pass_ms(cell: CellView) -> float | None:
+    """Return the p50 of the latency pass in milliseconds if it is positive, or None."""
     value = finite(cell.latency.p50_ms) if cell.latency else None
     return value if value is not None and value > 0 else None
 
@@ -202,7 +217,8 @@ def _rung(cell: CellView, baseline: CellView | None) -> Rung:
     if reason is not None or baseline is None:
         return Rung(cell, baseline, None, None, reason)
     ours, theirs = accuracy(cell), accuracy(baseline)
-    time, base_time = median_ms(cell), median_ms(baseline)
+    pick = _pick(cell)
+    time, base_time = pick(cell), pick(baseline)
     delta = None if ours is None or theirs is None else ours - theirs
     ratio = None if time is None or base_time is None else time / base_time
     missing = [
@@ -214,6 +230,11 @@ def _rung(cell: CellView, baseline: CellView | None) -> Rung:
         if value is None
     ]
     return Rung(cell, baseline, delta, ratio, "; ".join(missing) or None)
+
+
+def _pick(cell: CellView) -> Callable[[CellView], float | None]:
+    """Return which median its speed is of: over processes, or of one latency pass."""
+    return median_ms if cell.speedup and cell.speedup.rounds else pass_ms
 
 
 def _incomparable(cell: CellView, baseline: CellView | None) -> str | None:

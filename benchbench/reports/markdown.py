@@ -15,7 +15,9 @@ from benchbench.reports import (
     damaged,
     evidence,
     grouping,
+    measurements,
     parts,
+    processes,
     protocol,
     severity,
     summary,
@@ -24,6 +26,7 @@ from benchbench.reports import (
     wording,
 )
 from benchbench.reports.grouping import Group, accuracy, finite
+from benchbench.reports.tables import Head, Row, Table, Value, digits, span, within
 from benchbench.types import Record
 from benchbench.view import CellView, RunView
 
@@ -40,7 +43,8 @@ class Markdown(Record):
 
     def render(self, run: RunView) -> bytes:
         """Return GitHub-flavoured Markdown in UTF-8; every name in it is escaped."""
-        own = kept(run.cells)
+        run = processes.settled(run)
+        own, taken = kept(run.cells), measurements.sections(run)
         text = _templates().get_template("report.md.j2").render(
             run=run,
             title=run.title or run.suite,
@@ -51,7 +55,10 @@ class Markdown(Record):
             doubts=[*_doubts(own), *damaged.caveats(run.cells)],
             cards=protocol.cards(run.cells),
             command=shlex.join(run.command_line),
-            limits=terms.LIMITS,
+            limits=terms.limits(run),
+            caution=terms.caution(run),
+            early=[part for part in taken if part.anchor in measurements.EARLY],
+            later=[part for part in taken if part.anchor not in measurements.EARLY],
             conditions=evidence.conditions(run.cells),
             told=[cell for cell in own if cell.placement],
             otherwise=damaged.otherwise(run.cells),
@@ -108,9 +115,14 @@ def _columns(cell: CellView, notes: list[str]) -> Sequence[str]:
     shown = f"{wording.fraction(score)} {wording.plus_minus(cell)}".rstrip()
     told = [_noted(shown, wording.accuracy_absence(cell), notes)]
     for name in wording.PERCENTILES:
+        if name == "p50" and (several := processes.typical(cell)):
+            told.append(several.phrase())
+            continue
         value = finite(getattr(late, f"{name}_ms")) if late else None
         reason = wording.withheld(late, name) if late and value is None else gone
-        told.append(_noted(wording.significant(value), reason, notes))
+        ends = within(late, name) if late and value is not None else None
+        text = f"{wording.significant(value, digits(ends))} {span(ends)}".rstrip()
+        told.append(_noted(text, reason, notes))
     rate = late.throughput_ips if late else None
     size = cell.artifact.bytes if cell.artifact else None
     told += [_noted(text, gone, notes) for text in (wording.significant(rate), wording.size(size))]
@@ -157,6 +169,22 @@ def _shown(part: parts.Part) -> str:
     return f"{told}, {sureness.probability(part.comparison)}"
 
 
+def _place(value: Value, table: Table) -> str:
+    """Return a value and its second line in brackets; of an absent one its reason's number."""
+    if value.reason:
+        return f"{value.text} ({table.note(value)})"
+    return f"{value.text} ({value.detail})" if value.detail else value.text
+
+
+def _heads(table: Table) -> list[tuple[int, Head]]:
+    """Return the columns that text can show, with their places."""
+    return [(at, head) for at, head in enumerate(table.heads) if head.kind != "lane"]
+
+
+def _row_name(row: Row) -> str:
+    return f"{row.name}, {row.beside}" if row.beside else row.name
+
+
 def _speed(rung: grouping.Rung) -> str:
     if rung.speed is None:
         return wording.ABSENT
@@ -180,6 +208,9 @@ def _templates() -> Environment:
         "speed": _speed,
         "proof": _proof,
         "named": evidence.named,
+        "place": _place,
+        "row_name": _row_name,
+        "shown_heads": _heads,
         "remark": evidence.remark,
         "metric": wording.metric_name,
         "fraction": wording.fraction,

@@ -87,9 +87,10 @@ def blocks(cells: Iterable[CellView], kind: Kind) -> Iterable[Block]:
     """Yield the parts of each of *cells* that has any, all of them."""
     read = {"slice": _slices, "class": _classes}[kind]
     found = [(cell, parts) for cell in cells if (parts := tuple(read(cell)))]
+    beside = tuple(cell for cell, _ in found)
     for cell, parts in found:
         metric = next((p.comparison.metric for p in parts if p.comparison), cell.primary)
-        name = placed(cell, (other for other, _ in found))
+        name = placed(cell, beside)
         yield Block(cell, name, kind, metric or "", parts, 0)
 
 

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchbench.folding import Fold, folds, kept, pairs, undamaged
-from benchbench.reports import parts
+from benchbench.reports import energy, parts, processes, turns
 from benchbench.reports.evidence import MARKED, OTHERWISE, PROXY, named, placed, signs
 from benchbench.reports.grouping import (
     Group,
     Rung,
     accuracy,
     differs,
+    finite,
     groups,
     ladder,
     median_ms,
@@ -24,6 +25,7 @@ from benchbench.reports.grouping import (
 )
 from benchbench.reports.sureness import bounds, valued
 from benchbench.reports.wording import (
+    ONE_EACH,
     STATUS,
     against,
     chip,
@@ -36,6 +38,7 @@ from benchbench.reports.wording import (
     ratio,
     short,
 )
+from benchbench.turns_view import TurnsView
 from benchbench.types import Status
 from benchbench.view import CellView, RunView
 
@@ -58,7 +61,7 @@ def counts(cells: Iterable[CellView]) -> dict[Status, int]:
 
 
 def summary(run: RunView) -> tuple[Sentence, ...]:
-    """Return the run in at most seven sentences; two groups of cells at most are spoken of.
+    """Return the run in at most nine sentences; two groups of cells at most are spoken of.
 
     The best are sought among cells on undamaged images.
     """
@@ -66,12 +69,17 @@ def summary(run: RunView) -> tuple[Sentence, ...]:
     parts = groups(run.model_copy(update={"cells": clean}))
     told: list[Sentence | None] = [_counted(run.cells, len(folded))]
     if len(parts) == 1:
-        told += [fastest(parts[0]), most_accurate(parts[0]), boldest(parts[0].cells)]
+        told += [fastest(parts[0]), most_accurate(parts[0]), boldest(parts[0].cells, run.turns)]
     else:
         told += [_on(part, best) for part in parts[:2] if (best := most_accurate(part))]
-        told.append(boldest(clean))
-    told += [fall(pairs(run.cells)), harm(run), _doubts(own, folded)]
+        told.append(boldest(clean, run.turns))
+    told += [_led("By turn-taking:", turns.told(run)), fall(pairs(run.cells)), harm(run)]
+    told += [_led("Least energy:", energy.told(run)), _doubts(own, folded)]
     return tuple(sentence for sentence in told if sentence is not None)
+
+
+def _led(lead: str, text: str) -> Sentence | None:
+    return Sentence(lead, text) if text else None
 
 
 def _counted(cells: Sequence[CellView], damaged: int) -> Sentence:
@@ -94,7 +102,7 @@ def fastest(group: Group) -> Sentence | None:
     if not timed:
         return None
     best = min(timed, key=lambda cell: median_ms(cell) or 0.0)
-    facts = milliseconds(median_ms(best))
+    facts = _typical(best)
     if accuracy(best) is not None:
         facts += f", {metric_name(best.primary, best.lower_is_better)} {fraction(accuracy(best))}"
     return Sentence("Fastest at p50:", f"{named(best)} ({facts}).")
@@ -102,18 +110,24 @@ def fastest(group: Group) -> Sentence | None:
 
 def most_accurate(group: Group) -> Sentence | None:
     """Return who scores best by the group's primary metric, the faster one among equals."""
-    scored = _as_asked(
-        [c for c in group.cells if c.primary == group.primary and accuracy(c) is not None]
-    )
+    first = group.primary
+    known = [c for c in group.cells if c.primary == first and accuracy(c) is not None]
+    scored = _as_asked(known)
     if not scored:
         return None
     best = min(scored, key=lambda c: (-(merit(c) or 0.0), median_ms(c) or math.inf))
     level = sum(fraction(accuracy(cell)) == fraction(accuracy(best)) for cell in scored) - 1
     facts = f"{metric_name(best.primary, best.lower_is_better)} {fraction(accuracy(best))}"
     if median_ms(best) is not None:
-        facts += f", p50 {milliseconds(median_ms(best))}"
+        facts += f", p50 {_typical(best)}"
     tail = f"; {plural(level, 'other')} level at three decimals" if level else ""
     return Sentence("Most accurate:", f"{named(best)} ({facts}){tail}.")
+
+
+def _typical(cell: CellView) -> str:
+    """Return the median latency, of several processes with its interval and their number."""
+    found = processes.typical(cell)
+    return found.phrase(" ms") if found else milliseconds(median_ms(cell))
 
 
 def _as_asked(cells: Sequence[CellView]) -> Sequence[CellView]:
@@ -121,32 +135,82 @@ def _as_asked(cells: Sequence[CellView]) -> Sequence[CellView]:
     return [cell for cell in cells if not differs(cell)] or cells
 
 
-def boldest(cells: Sequence[CellView]) -> Sentence | None:
-    """Return what the reduced precision that gains most time costs in accuracy, or None."""
+def boldest(cells: Sequence[CellView], taken: Sequence[TurnsView] = ()) -> Sentence | None:
+    """Return what the reduced precision that gains most time costs in accuracy, or None.
+
+    Time is told by the pairs of *taken* where the two cells took turns.
+    """
     rungs = [r for r in ladder(cells) if r.time_ratio and r.accuracy_delta is not None]
     rungs = [rung for rung in rungs if rung.sound]
     if not rungs:
         return None
-    return rung_sentence(min(rungs, key=lambda rung: rung.time_ratio or 0.0))
+    return rung_sentence(min(rungs, key=lambda rung: _time_ratio(rung, taken)), taken)
 
 
-def rung_sentence(rung: Rung) -> Sentence:
+def rung_sentence(rung: Rung, taken: Sequence[TurnsView] = ()) -> Sentence:
     """Return ``int8 in OpenVINO loses 0.012 mAP and is 2.41 × as fast as fp32 at p50``."""
+    lead = f"{rung.cell.precision} in {short(rung.cell.runtime, 40)}"
+    pair = _pair(rung, taken)
+    gain = _told_speed(rung) if pair is None else _told_turns(rung, pair)
+    return Sentence(lead, f"{_effect(rung)} and {gain}.")
+
+
+def _effect(rung: Rung) -> str:
+    """Return what it costs: a loss only where a difference is shown, or exactly these images."""
     cell, change = rung.cell, rung.accuracy_delta or 0.0
-    name = metric_name(cell.primary, cell.lower_is_better)
+    name, found = metric_name(cell.primary, cell.lower_is_better), cell.comparison
+    if found is None or rung.baseline is None or found.a != rung.baseline.id:
+        return f"{_changed(cell, change, name)} on these images"
+    if bounds(found) and found.verdict == "inconclusive":
+        apart = (found.low or 0.0) > 0 or (found.high or 0.0) < 0
+        asked = f": not after correction over {found.family:,}" if apart else ""
+        return f"is not shown to differ in {name} ({delta(change)}, {bounds(found)}{asked})"
+    if bounds(found) and found.verdict == "equivalent":
+        return f"is equivalent in {name} ({delta(change)}, {bounds(found)})"
+    return f"{_changed(cell, change, name)} ({against(cell)})"
+
+
+def _changed(cell: CellView, change: float, name: str) -> str:
     if abs(change) < 0.0005:
-        effect = f"leaves {name} within 0.0005"
-    elif sense(cell) < 0:
-        effect = f"{'lowers' if change < 0 else 'raises'} {name} by {abs(change):.3f}"
-    else:
-        effect = f"{'loses' if change < 0 else 'gains'} {abs(change):.3f} {name}"
-    if rung.baseline and cell.comparison and cell.comparison.a == rung.baseline.id:
-        effect += f" ({against(cell)})"
-    told = short(cell.model) + (f"; {interval(cell.speedup)}" if cell.speedup else "")
-    return Sentence(
-        f"{cell.precision} in {short(cell.runtime, 40)}",
-        f"{effect} and is {ratio(rung.speed)} as fast as fp32 at p50 ({told}).",
+        return f"leaves {name} within 0.0005"
+    if sense(cell) < 0:
+        return f"{'lowers' if change < 0 else 'raises'} {name} by {abs(change):.3f}"
+    return f"{'loses' if change < 0 else 'gains'} {abs(change):.3f} {name}"
+
+
+def _told_speed(rung: Rung) -> str:
+    """Return how fast it is; of one process each, a trend and no more."""
+    speed = rung.cell.speedup
+    told = interval(speed) if speed else ONE_EACH
+    trend = "" if speed and speed.rounds else ", a trend"
+    times_as = f"is {ratio(rung.speed)} as fast as fp32 at p50{trend}"
+    return f"{times_as} ({short(rung.cell.model)}; {told})"
+
+
+def _pair(rung: Rung, taken: Sequence[TurnsView]) -> TurnsView | None:
+    """Return the turns that the cell and its fp32 cell took, in either order; None without any."""
+    ends = {rung.cell.id, rung.baseline.id} if rung.baseline else set()
+    alike = (one for one in taken if {one.a, one.b} == ends and one.elsewhere is None)
+    return next(alike, None)
+
+
+def _time_ratio(rung: Rung, taken: Sequence[TurnsView]) -> float:
+    pair = _pair(rung, taken)
+    found = finite(pair.wall.ratio) if pair else None
+    if pair is None or not found:
+        return rung.time_ratio or 0.0
+    return found if pair.b == rung.cell.id else 1 / found
+
+
+def _told_turns(rung: Rung, pair: TurnsView) -> str:
+    told = (
+        f"({turns.VERDICTS[pair.verdict]}, {plural(pair.pairs, 'pair')}; {short(rung.cell.model)})"
     )
+    if finite(pair.wall.ratio) is None:
+        return f"no ratio of times is known by turn-taking {told}"
+    if pair.b == rung.cell.id:
+        return f"takes {turns.measured(pair.wall)} the time of fp32 by turn-taking {told}"
+    return f"fp32 takes {turns.measured(pair.wall)} its time by turn-taking {told}"
 
 
 def harm(run: RunView) -> Sentence | None:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from benchbench.inert import visible
+from benchbench.reports.doubts import CAVEATS as _CAVEATS
 from benchbench.reports.grouping import ASKED, finite
 from benchbench.types import Caveat, Failure, Placement, Status
 from benchbench.view import CellView, LatencyView, Speedup
@@ -18,8 +20,12 @@ from benchbench.view import CellView, LatencyView, Speedup
 ABSENT = "–"
 LESS = "↓"
 """Stands at the name of a metric of which less is better."""
+ONE_EACH = "one process each"
+"""What a speed rests on whose interval says nothing of the spread between processes."""
 PERCENTILES = ("p50", "p90", "p95", "p99")
 STAGES = ("preprocess", "upload", "run", "download", "postprocess")
+EVERY_STAGE = ("decode", *STAGES)
+"""Decoding of image files is timed only where the suite asks for it."""
 STATUS: Mapping[Status, str] = {
     "measured": "measured", "compiled": "compiled only", "failed": "failed", "not_run": "not run",
 }  # fmt: skip
@@ -29,9 +35,6 @@ _METRICS = {
     "ap": "mAP", "map": "mAP", "ap50": "AP50", "ap75": "AP75", "miou": "mIoU",
     "top1": "top-1", "top5": "top-5", "pixel_accuracy": "pixel accuracy",
 }  # fmt: skip
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -43,7 +46,7 @@ def clean(text: object) -> str:
 
     Tabs and line feeds stay; terminal colour codes go.
     """
-    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], _ANSI.sub("", str(text)))
+    return visible(_ANSI.sub("", str(text)))
 
 
 def short(text: object, limit: int = 80) -> str:
@@ -145,9 +148,13 @@ def ratio(value: float | None) -> str:
 
 
 def interval(speed: Speedup) -> str:
-    """Return the interval of a speed: ``95 % interval 2.36–2.47``; it tells if 1 is in it."""
+    """Return the interval of a speed: ``95 % interval 2.36–2.47``; it tells if 1 is in it.
+
+    It tells how many rounds of processes it rests on, or that it is of one process each.
+    """
     undecided = ", includes 1" if speed.low <= 1 <= speed.high else ""
-    return f"95 % interval {speed.low:.2f}–{speed.high:.2f}{undecided}"
+    rounds = f"{plural(speed.rounds, 'round')} of processes" if speed.rounds else ONE_EACH
+    return f"95 % interval {speed.low:.2f}–{speed.high:.2f}{undecided}, {rounds}"
 
 
 def plus_minus(cell: CellView) -> str:
@@ -176,6 +183,8 @@ def _unit(number: str, unit: str) -> str:
 _UNITS = (
     ("_db", "dB"),
     ("_ms", "ms"),
+    ("_mhz", "MHz"),
+    ("_w", "W"),
     ("_us", "µs"),
     ("_ns", "ns"),
     ("_s", "s"),
@@ -184,10 +193,16 @@ _UNITS = (
 )
 
 
+_SHARES = ("others_cpu", "steal", "pressure_memory", "share", "spread")
+"""Figures of caveats that are shares of 1."""
+
+
 def figure(name: str, value: object) -> str:
     """Return a caveat's figure, with the unit that its name carries."""
     if not isinstance(value, int | float):
         return short(value)
+    if name in _SHARES:
+        return percent(value)
     if name.endswith("_bytes"):
         return size(value)
     for suffix, unit in _UNITS:
@@ -255,65 +270,6 @@ def accuracy_absence(cell: CellView) -> str:
 
 # --- caveats -----------------------------------------------------------------------------
 
-_CAVEATS: Mapping[str, tuple[str, str, str]] = {
-    "unsteady": (
-        "unsteady",
-        "latency drifted during the pass",
-        (
-            "latency drifted during the pass: median {first_third_ms} in the first third, "
-            "{last_third_ms} in the last"
-        ),
-    ),
-    "single_process": (
-        "single process",
-        "one process was measured: the spread between processes is unknown",
-        "the spread between processes is unknown (processes measured: {processes})",
-    ),
-    "contended": (
-        "contended",
-        "other work competed for the processor",
-        "other work competed for the processor: wall time was {wall_over_cpu} × CPU time",
-    ),
-    "short_sample": ("short sample", "few queries were timed", ""),
-    "clock_coarse": ("coarse clock", "the clock is coarse against the durations timed", ""),
-    "precision_admitted": (
-        "other precision",
-        "another precision ran than was asked for; the suite admits this by name",
-        "{requested} was asked for, {effective} ran; the suite admits this by name",
-    ),
-    "provider_admitted": (
-        "other provider",
-        "another provider ran than was asked for; the suite admits this by name",
-        "{requested} was asked for, {effective} ran; the suite admits this by name",
-    ),
-    "device_admitted": (
-        "other device",
-        "another device ran than was asked for; the suite admits this by name",
-        "{requested} was asked for, {effective} ran; the suite admits this by name",
-    ),
-    "compiled_only": (
-        "compiled only",
-        "built and checked, but nothing here can run it",
-        "built and checked, but nothing here can run it: {reason}",
-    ),
-    "proxy": (
-        "proxy",
-        "this row stands for another: what ran is derived, or the artifact has another target",
-        "what ran is derived and was not observed: {source}",
-    ),
-    "unproved": (
-        "unproved",
-        "nothing shows in which precision it ran",
-        "nothing shows in which precision it ran; looked at: {source}",
-    ),
-    "parity_far": (
-        "parity far",
-        "the artifact is far from its fp32 source on the same images",
-        "",
-    ),
-    "swapped": ("swapped", "memory was swapped out during the measurement", ""),
-}
-
 
 def chip(caveat: Caveat) -> str:
     """Return a caveat's short name."""
@@ -355,6 +311,7 @@ _FAILURES: Mapping[str, str] = {
     "calibration": "calibration refused",
     "plugin": "plug-in unavailable",
     "predictions": "predictions cannot be scored",
+    "meter": "meter unusable",
     "store": "store unusable",
     "suite": "unusable suite",
     "usage": "wrong usage",
@@ -395,7 +352,16 @@ def leaves(value: Any, path: str = "") -> list[tuple[str, str]]:
         if any(isinstance(item, Mapping | list | tuple) for item in value):
             return [leaf for i, v in enumerate(value, 1) for leaf in leaves(v, f"{path}.{i}")]
         return [(path, ", ".join(scalar(item) for item in value) or "none")]
-    return [(path, scalar(value))]
+    return [(path, _UNBOUND if path in _LIMITS and _unlimited(value) else scalar(value))]
+
+
+_LIMITS, _UNBOUND = ("limits.cpu", "limits.memory"), "no limit"
+
+
+def _unlimited(value: object) -> bool:
+    """Return whether a control group's limit is none: ``max``, -1, or all that a number holds."""
+    first = str(value).partition(" ")[0]
+    return first in ("max", "-1") or (first.isdigit() and int(first) >= 2**60)
 
 
 def scalar(value: object) -> str:

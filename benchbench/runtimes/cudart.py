@@ -1,4 +1,4 @@
-"""CUDA's runtime library: one device, one stream, memory, copies and graphs."""
+"""CUDA's runtime library: one device, one stream, memory, copies, graphs and events."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Gpu:
         self._in = runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._out = runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._wait = runtime.cudaStreamSynchronize
+        self._record = runtime.cudaEventRecord
+        self._events: list[Any] = []
         self._held: list[int] = []
         self._graph: Any = None
         self.call("cudaSetDevice", cuda.ordinal(device))
@@ -65,6 +67,24 @@ class Gpu:
         if code != self._success:
             raise PlacementError(f"CUDA failed while running: {code.name}")
 
+    def event(self) -> Any:
+        """Return an event that notes the device's time."""
+        self._events.append(self.call("cudaEventCreate"))
+        return self._events[-1]
+
+    def mark(self, event: Any) -> None:
+        """Have the stream note the time when it comes to here; the host does not wait."""
+        (code,) = self._record(event, self._stream)
+        if code != self._success:
+            raise PlacementError(f"CUDA failed while running: {code.name}")
+
+    def between_ns(self, start: Any, end: Any) -> int:
+        """Return the device's nanoseconds between two events that have happened.
+
+        CUDA tells them in milliseconds, in steps of about half a microsecond.
+        """
+        return round(float(self.call("cudaEventElapsedTime", start, end)) * 1e6)
+
     def captured(self, launch: Callable[[], None]) -> Callable[[], None]:
         """Record what *launch* starts as a CUDA graph; return a function that starts the graph."""
         mode = self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
@@ -81,6 +101,9 @@ class Gpu:
         self._wait(self._stream)
         if self._graph is not None:
             runtime.cudaGraphExecDestroy(self._graph)
+        for event in self._events:
+            runtime.cudaEventDestroy(event)
+        self._events.clear()
         for address in self._held:
             runtime.cudaFree(address)
         self._held.clear()

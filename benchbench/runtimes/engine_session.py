@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -33,6 +33,8 @@ from benchbench.types import (
     Share,
     TensorSpec,
 )
+
+VERBS = ("upload", "run", "download")
 
 
 @contextmanager
@@ -71,6 +73,8 @@ class EngineSession:
         size = math.prod(request.input.shape) * np.dtype(request.input.dtype).itemsize
         self._addresses[spec.name] = gpu.allocate(size)
         self._bind(self._context)
+        self._marks = {verb: (gpu.event(), gpu.event()) for verb in VERBS}
+        self._done = False
         self._launch: Callable[[], Any] = self._enqueue
         if graph:
             self._enqueue()  # a first run settles what may not be settled while recording
@@ -111,22 +115,38 @@ class EngineSession:
         """Copy the image to the device."""
         (array,) = feed.values()
         rows = np.ascontiguousarray(array)  # held until the copy is done
+        start, end = self._marks["upload"]
+        self._gpu.mark(start)
         self._gpu.copy_in(self._addresses[self.inputs[0].name], rows)
+        self._gpu.mark(end)
         self._gpu.wait()
         return self
 
     def run(self, handle: Any) -> None:  # noqa: ARG002 - the buffers are the session's own
         """Infer, and wait for the stream."""
+        start, end = self._marks["run"]
+        self._gpu.mark(start)
         self._launch()
+        self._gpu.mark(end)
         self._gpu.wait()
 
     def download(self, handle: Any) -> Feed:  # noqa: ARG002
         """Return the outputs as new arrays."""
         copies = [(spec, np.empty_like(array)) for spec, array in self._outputs]
+        start, end = self._marks["download"]
+        self._gpu.mark(start)
         for spec, array in copies:
             self._gpu.copy_out(array, self._addresses[spec.name])
+        self._gpu.mark(end)
         self._gpu.wait()
+        self._done = True
         return {spec.name: single(array, spec.dtype) for spec, array in copies}
+
+    def device_ns(self) -> Mapping[str, int] | None:
+        """Return the stream's own time of each verb of the last query; None before the first."""
+        if not self._done:
+            return None
+        return {verb: self._gpu.between_ns(*pair) for verb, pair in self._marks.items()}
 
     def placement(self) -> Placement:
         """Ask the inspector for each layer's kernel, and a profiled run for its time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 from benchbench import cuda
 from benchbench.runtimes.contract import PROBE_RUNS
 from benchbench.runtimes.onednn import Kernel, Operation
-from benchbench.runtimes.torch_session import Session, single
-from benchbench.types import Feed
+from benchbench.runtimes.torch_session import Session, Watched, single
+from benchbench.types import Feed, Request
 
 _BUILT_FOR = re.compile(r"^cuda\b[^=]*=\s*(.+)$", re.MULTILINE)
 _HEAVY = re.compile(
@@ -33,28 +33,76 @@ _TENSOR_CORES = re.compile(r"nvjet|xmma|tensorop|gmma")
 _STORED = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "float64": "fp64"}
 
 
+class Laps:
+    """Start and end of each verb by CUDA events, which the stream notes while the host goes on."""
+
+    def __init__(self, torch_cuda: Any, device: str) -> None:
+        event, self._stream = torch_cuda.Event, torch_cuda.current_stream(device)
+        self._events = {
+            verb: (event(enable_timing=True), event(enable_timing=True))
+            for verb in ("upload", "run", "download")
+        }
+        self._ended: set[str] = set()
+
+    def start(self, verb: str) -> None:
+        """Have the stream note the time when it comes to here."""
+        self._events[verb][0].record(self._stream)
+
+    def end(self, verb: str) -> None:
+        """Likewise, at the end of *verb*."""
+        self._events[verb][1].record(self._stream)
+        self._ended.add(verb)
+
+    def read_ns(self) -> dict[str, int] | None:
+        """Return the nanoseconds of each verb, waiting for the last; None before all were seen."""
+        if len(self._ended) < len(self._events):
+            return None
+        self._events["download"][1].synchronize()
+        return {
+            verb: round(start.elapsed_time(end) * 1e6)
+            for verb, (start, end) in self._events.items()
+        }
+
+
 class CudaSession(Session):
     """A module on a GPU; every verb ends only when the device has done its part."""
+
+    def __init__(
+        self, module: Any, request: Request, *, channels_last: bool, watched: Watched
+    ) -> None:
+        super().__init__(module, request, channels_last=channels_last, watched=watched)
+        self._laps = Laps(self._torch.cuda, request.device)
 
     def upload(self, feed: Feed) -> Any:
         """Copy the inputs to the device, the image cast and laid out; wait for them."""
         device = self._request.device
+        self._laps.start("upload")
         image = self._from_numpy(feed[self._image])
         image = image.to(device=device, dtype=self._dtype, memory_format=self._layout)
         handle = (image, *(self._from_numpy(feed[name]).to(device) for name in self._beside))
+        self._laps.end("upload")
         self._torch.cuda.synchronize(self._request.device)
         return handle
 
     def run(self, handle: Any) -> None:
         """Run the module and wait for the device."""
+        self._laps.start("run")
         self._outputs = self._module(*handle)
+        self._laps.end("run")
         self._torch.cuda.synchronize(self._request.device)
 
     def download(self, handle: Any) -> Feed:
         """Return the outputs, copied to the host."""
         del handle
+        self._laps.start("download")
         named = zip(self._names, self._flat(self._outputs), strict=True)
-        return {name: single(leaf).contiguous().cpu().numpy() for name, leaf in named}
+        arrays = {name: single(leaf).contiguous().cpu().numpy() for name, leaf in named}
+        self._laps.end("download")
+        return arrays
+
+    def device_ns(self) -> Mapping[str, int] | None:
+        """Return the stream's own time of each verb of the last query; None before the first."""
+        return self._laps.read_ns()
 
     def _evidence(self, runs: list[list[Operation]], handle: Any) -> tuple[list[Kernel], str]:
         del runs

@@ -10,7 +10,7 @@ from benchbench.errors import MissingDependency, ModelError
 from benchbench.protocols import Packages
 from benchbench.sources.content import sha256
 from benchbench.sources.weights import seeded
-from benchbench.sources.zoo import VARIANTS, finished, unknown_name, version
+from benchbench.sources.zoo import VARIANTS, finished, opened, unknown_name, version
 from benchbench.types import ModelFile, Record, Variant
 
 
@@ -47,7 +47,7 @@ class Timm(Record):
 
     def open(self, variant: Variant) -> ModelFile:
         """Return a loader of the module, in eval mode."""
-        return ModelFile(variant=variant, load=self._load)
+        return opened(variant, self._load, self.weights)
 
     def _load(self) -> Any:
         try:

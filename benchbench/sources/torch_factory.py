@@ -15,6 +15,7 @@ from benchbench.errors import MissingDependency, ModelError
 from benchbench.protocols import Packages
 from benchbench.sources.content import sha256
 from benchbench.sources.weights import apply_state, read_state, seeded
+from benchbench.sources.zoo import opened
 from benchbench.types import ModelFile, Record, Variant
 
 _PACKAGE = "package:"
@@ -56,11 +57,7 @@ class TorchFactory(Record):
 
     def open(self, variant: Variant) -> ModelFile:
         """Return a loader of the module, in eval mode."""
-        path = self._weights()
-        if path is None:
-            return ModelFile(variant=variant, load=self._load)
-        size = path.stat().st_size
-        return ModelFile(variant=variant, load=self._load, sha256=sha256(path), bytes=size)
+        return opened(variant, self._load, self._weights())
 
     def _weights(self) -> Path | None:
         """Return the weights' file; ``package:`` names are looked up without importing."""

@@ -11,7 +11,7 @@ from benchbench.errors import MissingDependency, ModelError
 from benchbench.protocols import Packages
 from benchbench.sources.content import sha256
 from benchbench.sources.weights import seeded
-from benchbench.sources.zoo import VARIANTS, finished, unknown_name, version
+from benchbench.sources.zoo import VARIANTS, finished, opened, unknown_name, version
 from benchbench.types import ModelFile, Record, Variant
 
 _FILES = {".pt", ".pth", ".safetensors"}
@@ -49,7 +49,7 @@ class Torchvision(Record):
 
     def open(self, variant: Variant) -> ModelFile:
         """Return a loader of the module, in eval mode."""
-        return ModelFile(variant=variant, load=self._load)
+        return opened(variant, self._load, self._file())
 
     def _file(self) -> Path | None:
         path = Path(self.weights) if self.weights else None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from benchbench.errors import ModelError
+from benchbench.sources.content import sha256
 from benchbench.sources.weights import apply_state, read_state
-from benchbench.types import Variant
+from benchbench.types import ModelFile, Variant
 
 VARIANTS: Sequence[Variant] = (Variant(format="torch-module"),)
 
@@ -32,6 +33,14 @@ def unknown_name(library: str, name: str, known: Iterable[str]) -> ModelError:
         if close
         else f"{library}.list_models() lists them",
     )
+
+
+def opened(variant: Variant, load: Callable[[], Any], weights: Path | None) -> ModelFile:
+    """Return a loader; its digest and size are those of the local *weights*, if any."""
+    if weights is None:
+        return ModelFile(variant=variant, load=load)
+    digest = sha256(weights)
+    return ModelFile(variant=variant, load=load, sha256=digest, bytes=weights.stat().st_size)
 
 
 def finished(module: Any, weights: Path | None) -> Any:

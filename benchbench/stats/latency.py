@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from benchbench.stats.intervals import percentile_interval
 from benchbench.stats.percentiles import autocorrelation_time, percentile_or_reason
 from benchbench.types import Samples
 from benchbench.view import LatencyView
@@ -23,6 +24,8 @@ def summarise(samples: Samples, batch: int) -> LatencyView:
     total = query_ns(samples) / 1e6
     effective = len(total) / autocorrelation_time(total)
     found = {f"p{p}_ms": percentile_or_reason(total, p, effective) for p in PERCENTILES}
+    shown = [p for p in PERCENTILES if found[f"p{p}_ms"][0] is not None]
+    spans = {f"p{p}_ms": percentile_interval(total, p, effective) for p in shown}
     span_s = (samples.started_ns[-1] + query_ns(samples)[-1]) / 1e9
     return LatencyView(
         queries=len(total),
@@ -30,6 +33,7 @@ def summarise(samples: Samples, batch: int) -> LatencyView:
         mean_ms=float(total.mean()),
         **{name: value for name, (value, _) in found.items()},
         withheld={name: reason for name, (_, reason) in found.items() if reason},
+        intervals_ms={name: span for name, span in spans.items() if span},
         throughput_ips=float(len(total) * batch / span_s),
         stages_ms=_stages(samples),
         quantiles_ms=tuple(np.quantile(total, np.linspace(0, 1, 101)).tolist()),
@@ -38,7 +42,7 @@ def summarise(samples: Samples, batch: int) -> LatencyView:
 
 
 def _stages(samples: Samples) -> dict[str, float | None]:
-    stages = ("preprocess", "upload", "run", "download", "postprocess")
+    stages = ("decode", "preprocess", "upload", "run", "download", "postprocess")
     arrays = {stage: getattr(samples, f"{stage}_ns") for stage in stages}
     return {s: float(np.median(a)) / 1e6 if len(a) else None for s, a in arrays.items()}
 

@@ -31,20 +31,42 @@ def least_queries(percentile: float, confidence: float = CONFIDENCE) -> int:
 
 
 def autocorrelation_time(values: NDArray[np.float64]) -> float:
-    """Return the integrated autocorrelation time, at least 1 (Sokal's window, c = 5).
+    """Return the integrated autocorrelation time of the ranks of (N,) *values*, at least 1.
 
     On ranks, so that one outlier does not hide the correlation of the rest.
     """
-    n = len(values)
-    if n < 4:
+    return integrated_time(mean_ranks(values))
+
+
+def integrated_time(series: NDArray[np.float64]) -> float:
+    """Return the integrated autocorrelation time of (N,) *series* itself, at least 1.
+
+    Sokal's window with c = 5.
+    """
+    n = len(series)
+    centred = np.asarray(series, np.float64) - np.mean(series) if n else np.zeros(0)
+    if n < 4 or not centred.any():
         return 1.0
-    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable").astype(np.float64)
-    centred = ranks - ranks.mean()
     spectrum = np.fft.rfft(centred, 2 * n)
     covariance = np.fft.irfft(spectrum * np.conj(spectrum))[:n]
     taus = 2 * np.cumsum(covariance / covariance[0]) - 1
     within = np.flatnonzero(np.arange(n) >= 5 * taus)
     return float(max(taus[within[0] if len(within) else n - 1], 1.0))
+
+
+def mean_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (N,) ranks, the mean one for equal values: cameras repeat latencies exactly."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    means: NDArray[np.float64] = np.cumsum(counts) - (counts - 1) / 2
+    return means[place]
+
+
+def worth(effective: float) -> str:
+    """Return an effective number of queries in words; views hold it with one decimal.
+
+    Rounded to that first, it reads alike wherever it is told.
+    """
+    return f"{round(effective, 1):,.0f}"
 
 
 def percentile_or_reason(
@@ -56,7 +78,7 @@ def percentile_or_reason(
         effective = len(values)
     if effective < least:
         return None, (
-            f"{len(values)} queries are worth {effective:.0f} independent ones; "
+            f"{len(values)} queries are worth {worth(effective)} independent ones; "
             f"p{percentile:g} needs {least}"
         )
     return float(np.percentile(values, percentile)), None

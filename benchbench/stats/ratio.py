@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from math import exp
+
 import numpy as np
 from numpy.typing import NDArray
 
+from benchbench.stats.intervals import percentile_interval
 from benchbench.stats.percentiles import autocorrelation_time
+from benchbench.stats.variance import t_interval
 
 METHOD = (
     "ratio of median latencies; interval from order statistics of both medians (97.5 % each, "
@@ -18,25 +22,10 @@ _EACH = 0.975
 def median_interval(values: NDArray[np.float64], confidence: float) -> tuple[float, float] | None:
     """Return a distribution-free interval of the median; None where the sample is too small.
 
-    Order statistics of the binomial distribution (David & Nagaraja, Order Statistics, 7.1), with
-    the sample size divided by the integrated autocorrelation time.
+    At the sample size divided by the integrated autocorrelation time.
     """
-    effective = int(len(values) / autocorrelation_time(values))
-    rank = _rank(effective, (1 - confidence) / 2)
-    if rank is None:
-        return None
-    low, high = np.quantile(values, [rank / effective, 1 - rank / effective])
-    return float(low), float(high)
-
-
-def _rank(n: int, tail: float) -> int | None:
-    """Return the largest k with P[Binomial(n, 1/2) < k] <= *tail*; None if there is none."""
-    if n < 1:
-        return None
-    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(n, 0, -1) / np.arange(1, n + 1)))])
-    cumulative = np.cumsum(np.exp(logs - n * np.log(2)))
-    k = int(np.searchsorted(cumulative, tail, side="right"))
-    return k if k >= 1 else None
+    effective = len(values) / autocorrelation_time(values)
+    return percentile_interval(values, 50, effective, confidence)
 
 
 def speedup(
@@ -51,3 +40,22 @@ def speedup(
         return None
     ratio = float(np.median(base) / np.median(other))
     return ratio, slow[0] / fast[1], slow[1] / fast[0]
+
+
+ROUNDS = (
+    "ratio of geometric means of process medians; paired t interval over rounds of fresh processes"
+)
+
+
+def speedup_of_rounds(
+    base: NDArray[np.float64], other: NDArray[np.float64]
+) -> tuple[float, float, float] | None:
+    """Return (ratio, low, high) of the medians *base* / *other*, (R,) each, round by round.
+
+    Processes of one round ran after one another, so that a slow hour of the machine slows both;
+    logarithms, paired t at 95 %. None below two rounds, or where all are alike.
+    """
+    found = t_interval(np.log(base / other))
+    if found.value is None or found.low is None or found.high is None:
+        return None
+    return exp(found.value), exp(found.low), exp(found.high)

@@ -21,7 +21,17 @@ from benchbench.locks import locked
 from benchbench.plugins import suggest
 from benchbench.store.migrations import migrate
 from benchbench.suite.variables import parse_settings
-from benchbench.types import ArrayRef, Cell, DatasetCard, Failure, Record, Result
+from benchbench.types import (
+    ArrayRef,
+    Asked,
+    Cell,
+    Compared,
+    DatasetCard,
+    Failure,
+    Record,
+    Result,
+    Taken,
+)
 
 RecordType = TypeVar("RecordType", bound=Record)
 
@@ -81,7 +91,7 @@ class Run:
 
     def prepare(self) -> Run:
         """Make the run's folders."""
-        for name in ("cells", "arrays", "logs", "invocations"):
+        for name in ("cells", "takes", "arrays", "logs", "invocations"):
             make_folder(self.folder / name)
         return self
 
@@ -126,6 +136,46 @@ class Run:
             write_json(path, result.model_dump(mode="json"))
         return result
 
+    def taken(self, take_id: str) -> Taken | None:
+        """Return what came of a take, or None."""
+        path = self.folder / "takes" / f"{take_id}.json"
+        return _read(path, Taken) if path.is_file() else None
+
+    def all_taken(self) -> Iterator[Taken]:
+        """Yield what came of every take."""
+        for path in sorted((self.folder / "takes").glob("*.json")):
+            yield _read(path, Taken)
+
+    def put_taken(self, taken: Taken) -> Taken:
+        """Store *taken* unless it is measured already. Return what is stored then.
+
+        Samples that a verdict may have been drawn from are never replaced while they are whole.
+        """
+        folder = make_folder(self.folder / "takes")
+        with locked(folder / f".{taken.take.id}.lock"):
+            before = self.taken(taken.take.id)
+            if before and before.failure is None and (taken.failure or self.intact(before)):
+                return before
+            write_json(folder / f"{taken.take.id}.json", taken.model_dump(mode="json"))
+        return taken
+
+    def asked(self) -> Asked:
+        """Return what the suite asks beside the cells."""
+        path = self.folder / "asked.json"
+        return _read(path, Asked) if path.is_file() else Asked()
+
+    def put_asked(self, asked: Asked) -> None:
+        """Store what the suite asks beside the cells.
+
+        A comparison that was once looked at after every pair stays under that rule: its pairs were
+        seen. What a retry asked for stays, after what is asked now.
+        """
+        before = {one.id: one for one in self.asked().compared}
+        now = [_as_before(one, before.pop(one.id, one)) for one in asked.compared]
+        retried = (one for one in before.values() if one.retried)
+        kept = asked.model_copy(update={"compared": (*now, *retried)})
+        write_json(self.folder / "asked.json", kept.model_dump(mode="json"))
+
     def put_array(self, source: Path) -> ArrayRef:
         """Move an array file into the run under the name of its content."""
         digest = sha256_file(source)
@@ -165,7 +215,7 @@ class Run:
             )
         return data
 
-    def intact(self, result: Result) -> bool:
+    def intact(self, result: Result | Taken) -> bool:
         """Return whether every array of *result* is what was stored."""
         try:
             for ref in result.arrays.values():
@@ -181,12 +231,25 @@ class Run:
 
     def adopt(self, other: Run, result: Result) -> Result:
         """Take over a result that another run of this store measured."""
-        for ref in result.arrays.values():
+        self._adopt_arrays(other, result.arrays.values())
+        return self.put(result)
+
+    def adopt_taken(self, other: Run, taken: Taken) -> Taken:
+        """Take over a take of another run of this store."""
+        self._adopt_arrays(other, taken.arrays.values())
+        return self.put_taken(taken)
+
+    def _adopt_arrays(self, other: Run, refs: Iterable[ArrayRef]) -> None:
+        for ref in refs:
             target = self.folder / ref.path
             if not target.is_file():
                 with store_errors(target):
                     _link_or_copy(other.folder / ref.path, target)
-        return self.put(result)
+
+
+def _as_before(now: Compared, before: Compared) -> Compared:
+    rule = before.rule if before.rule == "sequence" else now.rule
+    return now.model_copy(update={"rule": rule, "retried": now.retried or before.retried})
 
 
 def _named(run_id: str, name: str) -> bool:
@@ -302,6 +365,7 @@ def _check_text(folder: Path) -> None:
 _FRESH = "run the suite with --fresh to start over"
 _WAYS_OUT: dict[type[Record], str] = {
     Result: f"delete it and run the suite again to measure only its cell, or {_FRESH}",
+    Taken: f"delete it and run the suite again to measure only this, or {_FRESH}",
     Invocation: "run the suite again",
 }
 

@@ -1,6 +1,6 @@
 """Read what earlier versions wrote.
 
-History of the formats: ``Manifest`` 1, ``Result`` 1 (0.1.0).
+History of the formats: ``Manifest`` 1, ``Result`` 1, ``Taken`` 1 (0.1.0).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from benchbench.errors import StoreError
 
-CURRENT = {"Manifest": 1, "Result": 1}
+CURRENT = {"Manifest": 1, "Result": 1, "Taken": 1}
 
 
 def migrate(kind: str, data: Any, path: Path) -> Any:

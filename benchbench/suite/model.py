@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import (
     BeforeValidator,
@@ -20,7 +20,19 @@ from benchbench import plugins
 from benchbench.corruptions import Corruption, CorruptionName
 from benchbench.inputs import InputContract
 from benchbench.slicing import SliceSpec
-from benchbench.types import Precision, Record, TaskName
+from benchbench.suite.gates import Entries, Gating
+from benchbench.suite.listed import Names, OrOne
+from benchbench.suite.takes import (
+    Cameras,
+    ComparisonEntry,
+    Energy,
+    MultiStream,
+    Offline,
+    Processes,
+    Server,
+    Soak,
+)
+from benchbench.types import Precision, Price, Record, TaskName
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
@@ -32,10 +44,6 @@ Cpu = Annotated[int, Field(ge=0, lt=1 << 16)]
 Megabytes = Annotated[int, Field(gt=0, le=1 << 40)]
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
-
-
 def _listed_numbers(value: Any) -> Any:
     return [value] if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -44,19 +52,20 @@ Affinity = Annotated[
     Literal["none", "physical"] | Annotated[tuple[Cpu, ...], Field(min_length=1)],
     BeforeValidator(_listed_numbers),
 ]
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Batches = Annotated[tuple[Positive, ...], BeforeValidator(_listed), Field(min_length=1)]
-Devices = Annotated[tuple[Device, ...], BeforeValidator(_listed), Field(min_length=1)]
-Precisions = Annotated[tuple[Precision, ...], BeforeValidator(_listed), Field(min_length=1)]
+Batches = Annotated[tuple[Positive, ...], OrOne(), Field(min_length=1)]
+Devices = Annotated[tuple[Device, ...], OrOne(), Field(min_length=1)]
+Precisions = Annotated[tuple[Precision, ...], OrOne(), Field(min_length=1)]
 
 
 class Corruptions(Record):
     """Corruptions by severity, each a dataset beside the clean one."""
 
-    names: Annotated[tuple[CorruptionName, ...], BeforeValidator(_listed), Field(min_length=1)]
+    names: Annotated[tuple[CorruptionName, ...], OrOne(), Field(min_length=1)]
     """What happens to the images."""
     severities: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=5)], ...], BeforeValidator(_listed), Field(min_length=1)
+        tuple[Annotated[int, Field(ge=1, le=5)], ...],
+        OrOne(),
+        Field(min_length=1),
     ] = (1, 2, 3, 4, 5)
     """How badly, from 1 to 5."""
     seed: int = Field(default=0, ge=0)
@@ -147,7 +156,7 @@ class Rule(Record):
     runtime: Names = ("*",)
     precision: Names = ("*",)
     device: Names = ("*",)
-    batch: Annotated[tuple[int, ...] | None, BeforeValidator(_listed)] = None
+    batch: Annotated[tuple[int, ...], OrOne()] | None = None
     dataset: Names = ("*",)
     reason: str = ""
 
@@ -161,6 +170,22 @@ class Extra(Record):
     device: Device = "cpu"
     batch: Positive = 1
     dataset: str
+
+
+def _counted(value: Any) -> Any:
+    """``10`` → ``{"count": 10}``."""
+    return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _one_or_more(value: Any) -> Any:
+    """Return a list of one or several; ``true`` stands for one with its defaults."""
+    if value is None or value is False:
+        return ()
+    return [{}] if value is True else [value] if isinstance(value, dict | Record) else value
+
+
+_Asked = TypeVar("_Asked")
+_Several = Annotated[tuple[_Asked, ...], BeforeValidator(_one_or_more), Field(max_length=20)]
 
 
 class Latency(Record):
@@ -178,6 +203,9 @@ class Latency(Record):
     """… but never more than this."""
     inputs: int = Field(default=32, ge=1)
     """How many different real images the stream cycles through."""
+    canary: int = Field(default=20, ge=0, le=10_000)
+    """How often a fixed workload is run before, that shows how fast the machine itself is; 0 for
+    not at all."""
 
 
 class Measure(Record):
@@ -191,6 +219,14 @@ class Measure(Record):
     """A cell (or a build) that takes longer is killed and recorded as a timeout."""
     memory_limit_mb: Megabytes | None = None
     """Limit of a worker's data segment (``RLIMIT_DATA``)."""
+    processes: Annotated[Processes | None, BeforeValidator(_counted)] = None
+    """Time every cell in so many fresh processes more: latency with an interval."""
+    multi_stream: _Several[MultiStream] = ()
+    server: _Several[Server] = ()
+    offline: _Several[Offline] = ()
+    cameras: _Several[Cameras] = ()
+    soak: _Several[Soak] = ()
+    energy: _Several[Energy] = ()
 
     @field_validator("latency", mode="before")
     @classmethod
@@ -231,6 +267,14 @@ class Suite(Record):
     """Logical CPUs that every worker is pinned to: ``none`` (any that are allowed), ``physical``
     (one CPU of each physical core) or a list of CPU numbers."""
     measure: Measure = Measure()
+    comparisons: Annotated[tuple[ComparisonEntry, ...], Field(max_length=100)] = ()
+    """Latency, and energy if asked, of cells against others', by processes that take turns."""
+    prices: dict[str, Price] = {}
+    """Device, with ``*`` as a wildcard → what an hour of it costs."""
+    gates: Entries = ()
+    """Limits that cells have to keep; no part of what is measured."""
+    gating: Gating = Gating()
+    """What holds for all limits together."""
     calibration: Calibration = Calibration()
     include: tuple[Extra, ...] = ()
     exclude: tuple[Rule, ...] = ()
@@ -280,11 +324,21 @@ def suite_type() -> type[Suite]:
     either = Annotated[
         Annotated[model, Tag("model")] | Annotated[given, Tag("given")], Discriminator(_given)
     ]
+    energy = create_model("Energy", __base__=Energy, meter=(_plugin("meters"), ...))
+    soak = create_model("Soak", __base__=Soak, meter=(_optional(_plugin("meters")), None))
+    comparison = create_model(
+        "ComparisonEntry", __base__=ComparisonEntry, meter=(_optional(_plugin("meters")), None)
+    )
+    measure = create_model(
+        "Measure", __base__=Measure, energy=(_Several[energy], ()), soak=(_Several[soak], ())
+    )
     fields: dict[str, Any] = {
+        "measure": (measure, measure()),
         "datasets": (_many(dataset), Field(min_length=1)),
         "models": (_many(either), Field(min_length=1)),
         "runtimes": (_many(_plugin("runtimes", RuntimeEntry)), ()),
         "conversions": (_many(_plugin("conversions")), ()),
+        "comparisons": (_many(comparison), Field((), max_length=100)),
     }
     made = create_model("Suite", __base__=Suite, __doc__=Suite.__doc__, **fields)
     return cast("type[Suite]", made)

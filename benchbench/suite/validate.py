@@ -20,6 +20,7 @@ _FAMILY_OF_KEY = {
     "decoder": ("decoders",),
     "predictions": ("predictions",),
     "metric": ("metrics",),
+    "meter": ("meters",),
     "runtimes": ("runtimes",),
     "conversions": ("conversions",),
 }
@@ -155,12 +156,19 @@ def _no_tag(document: Document, model: Any, item: Any, trail: Trail, node: Any) 
     )
 
 
+def _by_field(document: Document, model: Any, item: Any, trail: Trail, node: Any) -> SuiteError:  # noqa: ARG001
+    """Return what the field's own check told, hint included."""
+    told = item["ctx"]
+    return SuiteError(told["message"], hint=told["hint"], place=document.place(trail))
+
+
 _HANDLERS = {
     "missing": _missing,
     "extra_forbidden": _extra,
     "literal_error": _choice,
     "union_tag_invalid": _tag,
     "union_tag_not_found": _no_tag,
+    "told": _by_field,
 }
 
 

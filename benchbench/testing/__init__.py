@@ -1,4 +1,4 @@
-"""The contract kit: what every runtime and every conversion owes, asked of yours.
+"""The contract kit: what every runtime, conversion and meter owes, asked of yours.
 
 ::
 
@@ -14,13 +14,16 @@ any test runner understands both.
 
 from benchbench.testing.check import Check
 from benchbench.testing.conversions import ConversionCase, conversion_checks
+from benchbench.testing.meters import MeterCase, meter_checks
 from benchbench.testing.runtimes import RuntimeCase, Tolerance, runtime_checks
 
 __all__ = [
     "Check",
     "ConversionCase",
+    "MeterCase",
     "RuntimeCase",
     "Tolerance",
     "conversion_checks",
+    "meter_checks",
     "runtime_checks",
 ]

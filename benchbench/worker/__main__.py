@@ -25,7 +25,7 @@ class Reporter:
     """Sends events to the parent; remembers the stage for a failure's sake."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self.stage = "start"
         self.seconds: dict[str, float] = {}
         self._since = time.perf_counter()
@@ -49,7 +49,7 @@ class Reporter:
     def _send(self, event: Event) -> None:
         line = event.model_dump_json(exclude_none=True) + "\n"
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._descriptor, line.encode())
+            os.write(self.descriptor, line.encode())
 
 
 def main(arguments: list[str]) -> int:
@@ -96,6 +96,14 @@ def _run(job: Job, reporter: Reporter) -> None:
         from benchbench.worker.sensitivity import build_ranking
 
         build_ranking(job, reporter)
+    elif job.kind == "take":
+        from benchbench.worker.taking import take
+
+        take(job, reporter)
+    elif job.kind == "turns":
+        from benchbench.worker.taking import turns
+
+        turns(job, reporter, reporter.descriptor)
     else:
         from benchbench.worker.measure import measure
 

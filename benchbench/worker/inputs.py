@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from benchbench import plugins
@@ -150,6 +151,14 @@ class Feeder:
         return {name: accuracy.stack(ready, self._batch), **self.beside(rows, geometries)}
 
 
+def noise_feed(cell: Cell, name: str) -> Feed:
+    """Return a feed of seeded noise in 0..1 (0..255 for whole numbers), with its companions."""
+    asked, random = input_shape(cell), np.random.default_rng(0)
+    kind = np.dtype(asked.dtype)
+    noise = random.random(asked.shape) * (255 if kind.kind in "iu" else 1)
+    return {name: noise.astype(kind), **{one.name: one.example for one in asked.companions}}
+
+
 def feeds(declared: InputContract, split: DatasetSplit) -> Iterator[NDArray[Any]]:
     """Yield each image of *split* as a batch of one."""
     for image in split.images:
@@ -162,13 +171,41 @@ def class_map(cell: Cell) -> ClassMap:
     return ClassMap(tuple(classes["names"]), tuple(classes["category_ids"]), classes["background"])
 
 
+class WeighedLoad:
+    """Makes a module as *load* does, and keeps the bytes of its state dict as it was made."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
+        self.bytes: int | None = None
+        """None before the first call, and of a module whose state is not of tensors alone."""
+
+    def __call__(self) -> Any:
+        """Return the module."""
+        module = self._load()
+        self.bytes = _state_bytes(module)
+        return module
+
+
+def _state_bytes(module: Any) -> int | None:
+    """Return the bytes of a module's parameters and buffers; shared tensors count once."""
+    if not hasattr(module, "state_dict"):
+        return None
+    found = module.state_dict().values()
+    if not all(hasattr(one, "data_ptr") for one in found):
+        return None
+    sizes: dict[Any, int] = {
+        (one.data_ptr(), one.shape): one.numel() * one.element_size() for one in found
+    }
+    return sum(sizes.values())
+
+
 def model_file(job: Job, step: int) -> ModelFile:
     """Return the model before *step* of the chain: the source's own file, or an artifact."""
     cell = job.cell
     if step == 0:
         source = plugins.build("sources", cell.spec["source"])
         found: ModelFile = source.open(cell.start)
-        return found
+        return found if found.load is None else replace(found, load=WeighedLoad(found.load))
     before = cell.chain[step - 1]
     main = job.artifacts[before.key]
     return ModelFile(variant=before.target, path=main, bytes=stored_bytes(main, before.key))

@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from benchbench import plugins
-from benchbench.columns import pack_predictions, pack_samples
-from benchbench.errors import CompiledOnly, PlacementError
+from benchbench.errors import CompiledOnly, MeterError, PlacementError
 from benchbench.files import sha256_file, write_json
-from benchbench.inputs import read_image
-from benchbench.measure import accuracy, latency, memory
-from benchbench.measure.accuracy import Prepared, Row
-from benchbench.measure.clock import resolution_ns
+from benchbench.measure import memory
 from benchbench.measure.parity import doubts
-from benchbench.protocols import Session
+from benchbench.protocols import DeviceMemory
 from benchbench.types import (
     ArtifactInfo,
     Caveat,
     Cell,
     DatasetSplit,
-    Feed,
-    Geometry,
-    Image,
     Job,
     ModelFile,
     Placement,
-    Prediction,
-    Scores,
 )
 from benchbench.worker import reference
+from benchbench.worker.counting import counted
 from benchbench.worker.given import score_given
-from benchbench.worker.inputs import (
-    Feeder,
-    class_map,
-    evaluation_split,
-    model_file,
-    request_of,
-)
+from benchbench.worker.inputs import WeighedLoad, evaluation_split, model_file, request_of
+from benchbench.worker.passes import Passes
 from benchbench.worker.results import Measured
 
 MOST = 0.9
@@ -70,12 +54,19 @@ def _run(job: Job, reporter: Any) -> dict[str, Any]:
     split = evaluation_split(cell, job.cache)
     model = model_file(job, len(cell.chain))
     runtime = plugins.build("runtimes", cell.spec["runtime"])
+    request = request_of(job)
     try:
-        with runtime.open(model, request_of(job)) as session:
-            measured = _measured(job, reporter, session, split)
+        with runtime.open(model, request) as session:
+            passes = Passes(job, reporter, session, split, lambda: runtime.open(model, request))
+            measured = _measured(job, reporter, passes, split)
     except CompiledOnly as only:
         measured = _compiled(only)
-    return measured | {"artifact": artifact_info(cell, model), "images": len(split.images)}
+    reporter.enter("count")
+    return measured | {
+        "artifact": artifact_info(cell, model),
+        "images": len(split.images),
+        "complexity": counted(job).model_dump(mode="json"),
+    }
 
 
 def _compiled(only: CompiledOnly) -> dict[str, Any]:
@@ -84,10 +75,11 @@ def _compiled(only: CompiledOnly) -> dict[str, Any]:
     return {"status": "compiled", "placement": only.placement, "caveats": (caveat,)}
 
 
-def _measured(job: Job, reporter: Any, session: Session, split: DatasetSplit) -> dict[str, Any]:
+def _measured(job: Job, reporter: Any, passes: Passes, split: DatasetSplit) -> dict[str, Any]:
     """Prove, compare, predict, time and score."""
-    cell = job.cell
+    cell, session = job.cell, passes.session
     peaks = {"load": memory.peak_bytes()}
+    passes.first_query()
     reporter.enter("placement")
     placement: Placement = session.placement()
     caveats = list(check_placement(cell, placement))
@@ -95,7 +87,6 @@ def _measured(job: Job, reporter: Any, session: Session, split: DatasetSplit) ->
     parity = reference.compare(job, session, split)
     caveats += doubts(parity, placement.precision) if parity else ()
     memory.reset_peak()  # after the proof, which may open the model a second time
-    passes = _Passes(job, reporter, session, split)
     predictions = passes.accuracy() if cell.spec["measure"]["accuracy"] else None
     if cell.provides:
         reporter.enter("outputs")
@@ -103,14 +94,27 @@ def _measured(job: Job, reporter: Any, session: Session, split: DatasetSplit) ->
     if cell.spec["measure"]["latency"]:
         caveats += passes.latency()
     peaks["inference"] = memory.peak_bytes()
+    peaks["device"] = device_bytes(cell.device)
     return {
         "status": "measured",
         "placement": placement,
         "parity": parity,
         "scores": passes.score(predictions) if predictions is not None else None,
+        "conditions": passes.conditions,
         "memory": {name: value for name, value in peaks.items() if value is not None},
         "caveats": tuple(caveats),
     }
+
+
+def device_bytes(device: str) -> int | None:
+    """Return the memory of *device* that this process holds, by the first meter that can tell."""
+    for name in plugins.names("meters"):
+        if isinstance(plugins.load("meters", name), DeviceMemory):
+            meter = plugins.build("meters", {"kind": name})
+            with contextlib.suppress(MeterError):
+                if meter.absent(device) is None:
+                    return int(meter.memory_bytes(device))
+    return None
 
 
 def check_placement(cell: Cell, placement: Placement) -> tuple[Caveat, ...]:
@@ -153,95 +157,5 @@ def artifact_info(cell: Cell, model: ModelFile) -> ArtifactInfo:
     """Return what identifies the file that was measured; the parent adds how it was built."""
     chain = tuple(str(step.conversion["kind"]) for step in cell.chain)
     digest = model.sha256 or (sha256_file(model.path) if model.path else "")
-    return ArtifactInfo(variant=model.variant, sha256=digest, bytes=model.bytes, chain=chain)
-
-
-class _Passes:
-    """The passes over one open session."""
-
-    def __init__(self, job: Job, reporter: Any, session: Session, split: DatasetSplit) -> None:
-        self._job, self._reporter = job, reporter
-        self._session, self._split = session, split
-        self._feeder = Feeder(job.cell, split)
-        self._contract = self._feeder.contract
-        self._classes = class_map(job.cell)
-        self._decoder = plugins.build("decoders", job.cell.spec["decoder"])
-        self._feeder.check(session)
-
-    def _decode(self, outputs: Feed, geometries: Sequence[Geometry]) -> list[Prediction]:
-        found: list[Prediction] = self._decoder.decode(outputs, geometries, self._classes)
-        return found
-
-    def accuracy(self) -> dict[int, Prediction]:
-        """Predict every image of the split and keep the predictions."""
-        cell = self._job.cell
-        self._reporter.enter("accuracy")
-        predictions = accuracy.predict(
-            self._session,
-            self._feeder.rows(self._split.images),
-            cell.batch,
-            self._feeder.prepare,
-            self._decode,
-            self._reporter.progress,
-            self._feeder.beside,
-        )
-        self._keep("predictions", pack_predictions(predictions, cell.task))
-        return predictions
-
-    def latency(self) -> tuple[Caveat, ...]:
-        """Time the session over real inputs, then preprocessing and decoding apart."""
-        cell, settings = self._job.cell, self._job.cell.spec["measure"]["latency"]
-        self._reporter.enter("inputs")
-        rows = self._feeder.first_rows(self._drawn(settings["inputs"]))
-        pixels = [read_image(row.image, self._contract.color) for row in rows]
-        prepared = [self._prepared(*pair) for pair in zip(rows, pixels, strict=True)]
-        feeds = self._feeds(rows, prepared)
-        plan = latency.Plan(**{k: settings[k] for k in latency.Plan.__dataclass_fields__})
-        self._reporter.enter("warm-up", quiet=True)
-        latency.warm_up(self._session, feeds, plan)
-        self._reporter.enter("latency", quiet=True)
-        trace = latency.single_stream(self._session, feeds, plan)
-        self._reporter.enter("stages", quiet=True)
-        before = latency.time_each(self._preprocess, self._groups(pixels))
-        after = latency.time_each(self._postprocess(prepared), self._outputs(feeds))
-        self._keep("samples", pack_samples(latency.samples(trace, before, after)))
-        return latency.caveats(trace, cell.spec["threads"], resolution_ns())
-
-    def score(self, predictions: dict[int, Prediction]) -> Scores:
-        """Score what was predicted."""
-        self._reporter.enter("score")
-        metric = plugins.build("metrics", self._job.cell.spec["metric"])
-        found: Scores = metric.score(self._split, predictions, self._classes)
-        return found
-
-    def _preprocess(self, pixels: Sequence[NDArray[Any]]) -> None:
-        for image in pixels:
-            self._contract.prepare(image)
-
-    def _groups(self, items: Sequence[Any]) -> list[Sequence[Any]]:
-        batch = self._job.cell.batch
-        return [items[start : start + batch] for start in range(0, len(items), batch)]
-
-    def _drawn(self, count: int) -> list[Image]:
-        images = list(self._split.images)
-        random.Random(0).shuffle(images)  # noqa: S311 - a sample, not a secret
-        return images[:count]
-
-    def _prepared(self, row: Row, pixels: NDArray[Any]) -> Prepared:
-        array, geometry = self._contract.prepare(pixels)
-        return array, self._feeder.prompted(geometry, row)
-
-    def _feeds(self, rows: Sequence[Row], prepared: Sequence[Prepared]) -> list[Feed]:
-        name = self._session.inputs[0].name
-        groups = zip(self._groups(rows), self._groups(prepared), strict=True)
-        return [self._feeder.feed(name, *pair) for pair in groups]
-
-    def _outputs(self, feeds: Sequence[Feed]) -> list[tuple[int, Feed]]:
-        return [(i, accuracy.infer(self._session, feed)) for i, feed in enumerate(feeds)]
-
-    def _postprocess(self, prepared: Sequence[Prepared]) -> Callable[[tuple[int, Feed]], Any]:
-        groups = self._groups([geometry for _, geometry in prepared])
-        return lambda item: self._decode(item[1], groups[item[0]])
-
-    def _keep(self, name: str, data: bytes) -> None:
-        Path(self._job.folder / f"{name}.npz").write_bytes(data)
+    size = model.bytes or (model.load.bytes if isinstance(model.load, WeighedLoad) else None)
+    return ArtifactInfo(variant=model.variant, sha256=digest, bytes=size, chain=chain)

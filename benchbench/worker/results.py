@@ -25,9 +25,28 @@ class Measured(Record):
     scores: Scores | None = None
     memory: dict[str, int] = {}
     images: int = 0
+    conditions: dict[str, Any] | None = None
+    complexity: dict[str, Any] | None = None
     caveats: tuple[Caveat, ...] = ()
     arrays: tuple[str, ...] = ()
     """Names of the ``.npz`` files in the job's folder."""
+
+
+class Took(Record):
+    """``result.json`` of a take; the parent makes a Taken of it."""
+
+    started: str
+    stages_s: dict[str, float]
+    placement: Placement | None = None
+    conditions: dict[str, Any] | None = None
+    caveats: tuple[Caveat, ...] = ()
+    arrays: tuple[str, ...] = ()
+    """Names of the ``.npz`` files in the job's folder."""
+
+
+def read_took(folder: Path) -> Took:
+    """Return what a take left."""
+    return Took.model_validate_json((folder / "result.json").read_bytes())
 
 
 def read_measured(folder: Path) -> Measured:

@@ -16,7 +16,7 @@ from tests import tiny
 
 HEAVY = [
     "torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino", "nncf", "cv2",
-    "matplotlib", "pandas", "altair", "vl_convert", "pycocotools", "torchmetrics", "safetensors",
+    "matplotlib", "pandas", "typst", "openpyxl", "docx", "pptx", "mlflow", "pycocotools", "torchmetrics", "safetensors",
 ]  # fmt: skip
 BLOCK = f"""
 import sys

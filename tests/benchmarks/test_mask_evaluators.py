@@ -131,10 +131,12 @@ def test_scoring_masks_beside_pycocotools(benchmark: Any, workload: Any) -> None
     ours, scores = cpu_s(lambda: CocoMasks().score(split, found, classes))
     benchmark.pedantic(CocoMasks().score, (split, found, classes), rounds=3)
     segmentations = [one.segmentation for one in split.annotations]
-    prepared, _ = cpu_s(prepare)
-    drawn, _ = cpu_s(
-        lambda: [mask.merge(mask.frPyObjects(one, HEIGHT, WIDTH)) for one in segmentations]
-    )
+
+    def draw() -> Any:
+        return [mask.merge(mask.frPyObjects(one, HEIGHT, WIDTH)) for one in segmentations]
+
+    # The least of three: what else the machine does only ever adds.
+    prepared, drawn = (min(cpu_s(of)[0] for _ in range(3)) for of in (prepare, draw))
     share = (prepared - drawn) / ours
     benchmark.extra_info |= {"pycocotools_s": theirs, "ours_s": ours, "own_share": share}
     assert scores.metrics["map"] == pytest.approx(want, abs=1e-12)

@@ -84,19 +84,26 @@ def test_a_finished_suite_again(benchmark: Any, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("plugins_path")
 def test_overhead_of_a_cell(benchmark: Any, tmp_path: Path) -> None:
-    """Under 1 s beyond loading and measuring: here both are next to nothing."""
+    """Under 1 s of the worker's time beyond what is measured; the canary is measured too.
+
+    Planning, and looking at the machine, are done once for a command, not for a cell.
+    """
     folder = tiny.write_dataset(tmp_path / "data")
     path = tiny.write_suite(tmp_path / "suite.yaml", tiny.suite(folder))
     store = tmp_path / "store"
     api.run(str(path), store=store)
 
-    def again() -> float:
+    overheads: list[float] = []
+
+    def again() -> None:
         (cell,) = api.run(str(path), store=store, fresh=True).view.cells
         assert cell.wall_s is not None
-        return cell.wall_s
+        measured = sum(cell.stages_s[name] for name in ("canary", "latency", "stages"))
+        overheads.append(cell.wall_s - measured)
 
     benchmark.pedantic(again, rounds=ROUNDS)
-    assert_below(benchmark, 1)
+    benchmark.extra_info["overhead_s"] = round(min(overheads), 3)
+    assert benchmark.stats is None or min(overheads) < 1
 
 
 class Nothing:

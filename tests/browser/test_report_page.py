@@ -2,91 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator
-
 import pytest
 
-from tests.report_findings import hostile_findings, knowing
-from tests.report_fixture import hostile, varied
+from tests.browser import driving
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-pytest.importorskip("altair")
-pytest.importorskip("vl_convert")
-
-from benchbench.reports.html import Html  # noqa: E402 - after the skips
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
-    pytest.mark.skipif(
-        shutil.which("chromedriver") is None, reason="chromedriver is not installed"
-    ),
-]
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
-EVERY = ["run", "hostile", "findings", "hostile findings"]
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("pages")
-    found = {}
-    views = {"run": varied(), "hostile": hostile()}
-    views |= {"findings": knowing(), "hostile findings": hostile_findings()}
-    for name, view in views.items():
-        path = folder / f"{name.replace(' ', '-')}.html"
-        path.write_bytes(Html().render(view))
-        found[name] = path.as_uri()
-    return found
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(executable_path=str(shutil.which("chromedriver")))
-    driver = webdriver.Chrome(options=options, service=service)
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def page(browser, pages):
-    """Return a browser that shows the page afresh, wide and light."""
-    _resize(browser, 1280)
-    browser.get(pages["run"])
-    browser.execute_script("try { localStorage.clear() } catch { }")
-    browser.get_log("browser"), browser.get_log("performance")
-    browser.get(pages["run"])
-    return browser
-
-
-def _resize(browser, width: int) -> None:
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
-
-def _requests(browser) -> list[str]:
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    return [params["request"]["url"] for params in sent]
+pytestmark = pytest.mark.browser
+EVERY = [
+    "run", "hostile", "findings", "hostile findings", "measured", "hostile measured", "gate",
+    "dressed", "hostile dressed", "trends", "hostile trends",
+]  # fmt: skip
+TAKEN = [
+    "turns", "processes", "load", "energy", "soak", "definitions", "conditions", "model", "left",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_the_page_loads_without_console_message_or_request(page, pages, name: str) -> None:
     page.get_log("performance")
-    page.get(pages[name])
+    driving.go(page, pages[name])
     assert page.get_log("browser") == []
-    assert {url for url in _requests(page) if not url.startswith("data:")} == {pages[name]}
+    asked = {url for url in driving.requests(page) if not url.startswith(("data:", "about:"))}
+    assert asked == {pages[name]}
 
 
 def test_the_policy_really_stops_a_script_that_is_not_the_page_s(page) -> None:
@@ -100,7 +36,7 @@ def test_the_policy_really_stops_a_script_that_is_not_the_page_s(page) -> None:
 
 COLUMN = """
 const table = document.querySelector('#cells table');
-return [...table.tBodies[0].rows].map(row => row.cells[arguments[0]].dataset.v);
+return [...table.tBodies[0].rows].map(row => row.cells[arguments[0]].dataset.v ?? row.cells[arguments[0]].title);
 """
 
 
@@ -149,49 +85,54 @@ def test_the_page_follows_the_system_s_dark_theme(page, pages) -> None:
     dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
     try:
-        page.get(pages["run"])
+        driving.go(page, pages["run"])
         assert page.execute_script(GROUND) != light
     finally:
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 @pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("width", [320, 400, 768, 1280])
+@pytest.mark.parametrize("width", [320, 375, 768, 1280])
 def test_the_page_never_scrolls_sideways(page, pages, name: str, width: int) -> None:
-    _resize(page, width)
-    page.get(pages[name])
+    driving.resize(page, width)
+    driving.go(page, pages[name])
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 def test_narrow_screens_get_the_narrow_plot_and_wide_ones_the_wide(page) -> None:
     shown = (
-        "return ['wide', 'narrow'].filter(n => document.querySelector('.plot .' + n).offsetHeight)"
+        "return ['wide', 'narrow'].filter(n => document.querySelector('.plot .' + n).clientHeight)"
     )
     assert page.execute_script(shown) == ["wide"]
-    _resize(page, 400)
+    driving.resize(page, 400)
     assert page.execute_script(shown) == ["narrow"]
 
 
-def test_the_main_table_fits_a_wide_screen(page) -> None:
+@pytest.mark.parametrize("name", ["run", "measured"])
+def test_the_main_table_fits_a_wide_screen(page, pages, name: str) -> None:
+    driving.go(page, pages[name])
     spare = (
         "const e = document.querySelector('#cells .scroll'); return e.scrollWidth - e.clientWidth"
     )
     assert page.execute_script(spare) == 0
 
 
-def test_without_scripts_the_page_shows_all_and_no_dead_button(page, pages) -> None:
+def test_without_scripts_the_page_shows_all_and_no_dead_control(page, pages) -> None:
     page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
-        page.get(pages["run"])
+        driving.go(page, pages["run"])
         assert not page.find_element("id", "theme").is_displayed()
         assert page.find_elements("css selector", "th button") == []
+        for control in page.find_elements("css selector", ".filters, .axes, .tools, .scripted"):
+            assert control.size["height"] == 0
         assert len(page.find_elements("css selector", "#cells tbody tr")) == 19
+        assert len(page.find_elements("css selector", ".canvas .wide .pt")) == 15
     finally:
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 def test_a_table_of_slices_sorts_by_difference_and_keeps_absent_ones_last(page, pages) -> None:
-    page.get(pages["findings"])
+    driving.go(page, pages["findings"])
     head = page.find_element("css selector", '#parts th[data-column="4"]')
     head.find_element("css selector", "button").send_keys("\n")
     told = page.execute_script(
@@ -209,9 +150,9 @@ def test_panels_stand_side_by_side_where_there_is_room_and_below_one_another_whe
         "return new Set([...document.querySelectorAll('#curves .panel')]"
         ".map(panel => Math.round(panel.getBoundingClientRect().left))).size"
     )
-    page.get(pages["findings"])
+    driving.go(page, pages["findings"])
     assert page.execute_script(tops) == 3
-    _resize(page, 400)
+    driving.resize(page, 400)
     assert page.execute_script(tops) == 1
 
 
@@ -234,8 +175,43 @@ def test_axe_finds_no_violation(page, theme: str) -> None:
 @pytest.mark.parametrize("section", ["parts", "severity", "curves", "confusion"])
 def test_axe_finds_no_violation_in_a_section_of_findings(page, pages, section, theme: str) -> None:
     axe = pytest.importorskip("axe_core_python.selenium", reason="axe-core-python is not installed")
-    page.get(pages["findings"])
+    driving.go(page, pages["findings"])
     page.execute_script(OPEN, theme)
     found = axe.Axe().run(page, context=f"#{section}")
     assert len(found["passes"]) > 5
     assert [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["measured", "hostile measured"])
+def test_axe_finds_no_violation_in_what_was_taken(page, pages, name: str, theme: str) -> None:
+    axe = pytest.importorskip("axe_core_python.selenium", reason="axe-core-python is not installed")
+    driving.go(page, pages[name])
+    page.execute_script(OPEN, theme)
+    found = axe.Axe().run(page, context={"include": [[f"#{anchor}"] for anchor in TAKEN]})
+    assert len(found["passes"]) > 10
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]] == []
+
+
+def test_what_was_taken_is_drawn_within_its_place(page, pages) -> None:
+    driving.go(page, pages["measured"])
+    outside = (
+        "return [...document.querySelectorAll('.taken td svg path, .taken td svg line')].filter(mark => {"
+        " const a = mark.getBoundingClientRect(), b = mark.closest('td').getBoundingClientRect();"
+        " return a.left < b.left - 6 || a.right > b.right + 6 }).length"
+    )
+    drawn = "return document.querySelectorAll('.taken td svg path, .taken td svg line').length"
+    assert page.execute_script(drawn) > 40
+    assert page.execute_script(outside) == 0
+
+
+def test_a_table_of_verdicts_sorts_by_ratio_and_keeps_the_absent_one_last(page, pages) -> None:
+    driving.go(page, pages["measured"])
+    head = page.find_element("css selector", '#turns th[data-column="2"]')
+    head.find_element("css selector", "button").send_keys("\n")
+    told = page.execute_script(
+        "const table = document.querySelector('#turns table');"
+        "return [...table.tBodies[0].rows].map(row => row.cells[2].dataset.v)"
+    )
+    assert told[-1] == ""
+    assert [float(one) for one in told[:-1]] == [0.4551, 1.183]

@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -253,3 +254,19 @@ def test_a_gpu_that_rtx_does_not_serve_leaves_the_engine_compiled_only(tmp_path)
     ):
         pass
     assert isinstance(caught.value.placement, Placement)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_the_devices_own_times_lie_within_the_hosts(graph, product, build):
+    image = np.zeros(nets.SHAPE.shape, np.float32)
+    request = Request("fp32", "cuda", 1, nets.SHAPE)
+    with PRODUCTS[product][1](cuda_graph=graph).open(build(), request) as session:
+        assert session.device_ns() is None
+        handle = session.upload({session.inputs[0].name: image})
+        start = perf_counter_ns()
+        session.run(handle)
+        host = perf_counter_ns() - start
+        session.download(handle)
+        found = session.device_ns()
+    assert set(found) == {"upload", "run", "download"}
+    assert 0 < found["run"] <= host + 1000  # CUDA tells half microseconds

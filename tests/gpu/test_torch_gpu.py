@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchbench import cuda
+from benchbench.protocols import DeviceTimed
 from benchbench.runtimes.torch import Torch
 from benchbench.runtimes.torch_cuda import CudaSession, absent
 from benchbench.types import InputShape, ModelFile, Request, Variant
@@ -105,3 +107,19 @@ def test_downloaded_arrays_survive_the_next_run():
         infer(session, two)
     for array, copy in zip(first, kept, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+def test_the_devices_own_times_lie_within_the_hosts():
+    image = np.random.default_rng(0).standard_normal(WIDE.input.shape).astype(np.float32)
+    with Torch().open(wide(), WIDE) as session:
+        assert isinstance(session, DeviceTimed)
+        infer(session, image)
+        handle = session.upload({session.inputs[0].name: image})
+        start = perf_counter_ns()
+        session.run(handle)
+        host = perf_counter_ns() - start
+        session.download(handle)
+        found = session.device_ns()
+    assert found is not None
+    assert set(found) == {"upload", "run", "download"}
+    assert 0 < found["run"] <= host + 1000  # CUDA tells half microseconds

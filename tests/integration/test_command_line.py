@@ -19,17 +19,19 @@ pytestmark = pytest.mark.usefixtures("plugins_path")
 
 DOCUMENT_KEYS = {
     "schema", "run", "suite", "title", "description", "created", "updated", "command_line",
-    "suite_sha256", "environment", "datasets", "cells",
+    "suite_sha256", "environment", "datasets", "cells", "turns", "left",
 }  # fmt: skip
 CELL_KEYS = {
     "id", "label", "model", "runtime", "precision", "device", "batch", "dataset", "split", "task",
     "status", "metrics", "primary", "per_class", "reasons", "intervals", "comparison", "class_comparisons", "slices", "curves", "matrices", "lower_is_better", "evaluator", "convention", "counts",
     "latency", "placement", "artifact", "memory", "caveats", "failure", "protocol", "versions",
-    "started", "wall_s", "stages_s", "speedup", "admitted", "parity",
+    "started", "wall_s", "stages_s", "speedup", "admitted", "parity", "processes", "conditions",
+    "changes", "cold", "multi_stream", "server", "offline", "cameras", "soak", "energy", "costs",
+    "complexity", "definitions", "loadgen", "untaken",
 }  # fmt: skip
 LATENCY_KEYS = {
     "queries", "effective_queries", "mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "withheld",
-    "throughput_ips", "stages_ms",
+    "intervals_ms", "throughput_ips", "stages_ms",
 }  # fmt: skip
 
 

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchbench import api
 from benchbench.columns import unpack_tally
+from benchbench.confidence import resamples
 from benchbench.errors import UsageError
 from benchbench.stats.resampling import Draws
 from benchbench.store import Store
@@ -70,6 +72,27 @@ def test_it_is_drawn_once_and_again_where_the_memory_is_damaged(found):
         again = api.show(outcome.run, store=store)
         assert [c.intervals for c in again.cells] == [c.intervals for c in outcome.view.cells]
         assert len(kept.read_bytes()) == len(whole)
+
+
+def test_what_is_kept_is_what_was_drawn_to_the_last_bit(found):
+    store, _, outcome = found
+    run = Store(store).run(outcome.run)
+    (kept,) = (run.folder / "derived").glob("*.npz")
+    whole = bytearray(kept.read_bytes())
+    kept.unlink()
+    result = run.result(outcome.view.cells[0].id)
+    drawn, again = resamples(run, result), resamples(run, result)
+    assert (drawn.draws, drawn.images, drawn.classes) == (again.draws, again.images, again.classes)
+    for one, other in ((drawn.metrics, again.metrics), (drawn.by_class, again.by_class)):
+        assert list(one) == list(other)
+        for name, sample in one.items():
+            assert sample.replicates.shape == other[name].replicates.shape
+            assert sample.replicates.tobytes() == other[name].replicates.tobytes()
+            assert np.asarray(sample.value).tobytes() == np.asarray(other[name].value).tobytes()
+    for at in range(0, len(whole), len(whole) // 40):  # pages that a crash left empty
+        kept.write_bytes(whole[:at] + bytes(len(whole[at : at + 512])) + whole[at + 512 :])
+        found = resamples(run, result).metrics["top1"]
+        assert found.replicates.tobytes() == drawn.metrics["top1"].replicates.tobytes()
 
 
 def test_scoring_again_keeps_the_tally_in_step(found):

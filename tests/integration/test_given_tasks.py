@@ -166,5 +166,5 @@ def test_the_usual_evaluator_of_a_task_is_taken(tmp_path: Path) -> None:
     truth(tmp_path / "data", {})
     results = write(tmp_path / "r.json", [])
     cell = scored(tmp_path, "detection", {"kind": "coco-results", "path": str(results)})
-    assert cell.evaluator.startswith("hotcoco")
+    assert cell.evaluator.startswith("benchbench boxes ")
     assert cell.primary == "map"

@@ -194,7 +194,6 @@ def test_the_quickstarts_reports_name_every_cell(
     quickstart: tuple[api.RunOutcome, Path],
 ) -> None:
     outcome, folder = quickstart
-    pytest.importorskip("altair")
     formats = ["html", "markdown", "json", "csv"]
     paths = api.report(outcome.run, formats, store=folder / "store", out=folder / "reports")
     page = paths[0].read_text()
@@ -202,3 +201,37 @@ def test_the_quickstarts_reports_name_every_cell(
         assert cell.model in page
         assert cell.id in paths[3].read_text()
     assert len(json.loads(paths[2].read_text())["cells"]) == 12
+
+
+SIDES = "baseline: {precision: fp32}, candidate: {precision: int8}"
+SHORT = (
+    "datasets.0.images=16", "measure.latency.seconds=0.2", "measure.latency.warmup_s=0.1",
+    "measure.processes.count=2", "measure.processes.seconds=0.1", "measure.server.seconds=2",
+    "measure.server.rate_qps=5", "measure.server.bound_ms=2000", "measure.cameras.seconds=2",
+    "measure.cameras.count=1", "measure.cameras.deadline_ms=2000", "measure.offline.seconds=0.3",
+    "measure.offline.queries=10",
+    f"comparisons=[{{{SIDES}, pairs: 3, most_pairs: 3, turns: 3}}]",
+)  # fmt: skip
+
+
+def test_the_deployment_suite_takes_all_that_it_asks_in_real_runtimes(tmp_path: Path) -> None:
+    """Shortened: 16 images, few and short takes; what cannot be read here says why."""
+    outcome = api.run("deployment", SHORT, store=tmp_path)
+    cells = {(cell.runtime, cell.precision): cell for cell in outcome.view.cells}
+    assert outcome.failed == 0, [(cell.failure, cell.untaken) for cell in cells.values()]
+    assert all("not settled" in line for line in outcome.left)
+    assert len(outcome.view.turns) == 2
+    assert all(one.pairs == 3 and one.wall.ratio for one in outcome.view.turns)
+    for (runtime, precision), cell in cells.items():
+        assert cell.processes is not None
+        assert cell.processes.processes == 2
+        assert [rate.streams for rate in cell.offline[0].rates] == [1, 2]
+        assert bool(cell.server) == bool(cell.cameras) == (precision == "int8")
+        assert bool(cell.energy) == (runtime == "onnxruntime")
+        assert all(e.reason or e.gross_j_per_image.value for e in cell.energy)
+        assert cell.complexity is not None
+        assert cell.complexity.parameters is not None
+        assert cell.cold is not None
+        assert cell.cold.first_ms is not None
+        assert {one.tool for one in cell.definitions} >= {"trtexec", "Ultralytics"}
+    assert len({cell.complexity.macs for cell in cells.values() if cell.complexity}) == 1

@@ -72,7 +72,7 @@ def test_a_death_costs_only_its_cell_and_says_stage_and_reason(
     failure = cells["bad"].failure
     assert (cells["bad"].status, failure.code) == ("failed", code)
     assert message in failure.message
-    assert failure.stage == {"open": "load", "run": "accuracy"}[stage]
+    assert failure.stage == {"open": "load", "run": "first-query"}[stage]
 
 
 def test_a_segfault_leaves_the_stack_in_the_tail_of_stderr(tmp_path: Path, folder: Path) -> None:
@@ -363,7 +363,7 @@ class PressAfter:
     def end(self, *_: object, **__: object) -> None: ...
 
     def event(self, cell: object, event: Event) -> None:
-        if event.stage == "accuracy" and self.presses:
+        if event.stage == "first-query" and self.presses:
             presses, self.presses = self.presses, 0
             threading.Thread(target=press, args=(presses,)).start()
 
@@ -382,7 +382,7 @@ def test_one_ctrl_c_gives_up_the_cell_and_the_others_go_on(tmp_path: Path, folde
         outcome = run(tmp_path, data, watcher=PressAfter(1), interrupts=interrupts)
     cells = by_runtime(outcome)
     assert (cells["slow"].status, cells["slow"].failure.code) == ("failed", "interrupted")
-    assert cells["slow"].failure.stage == "accuracy"
+    assert cells["slow"].failure.stage == "first-query"
     assert cells["next"].status == "measured"
 
 

@@ -40,6 +40,17 @@ def same_predictions(cells: list[Any]) -> bool:
     return all(cell.metrics == pytest.approx(first, abs=1e-5, nan_ok=True) for cell in cells[1:])
 
 
+def state_bytes() -> int:
+    """Return the bytes of the state dict of the model below, counted by another library."""
+    models, safetensors = (
+        pytest.importorskip("torchvision.models"),
+        pytest.importorskip("safetensors.torch"),
+    )
+    state = models.resnet18(num_classes=2).state_dict()
+    saved = safetensors.save(state)
+    return len(saved) - 8 - int.from_bytes(saved[:8], "little")
+
+
 def test_a_torchvision_model_by_name_runs_at_two_batch_sizes(tmp_path: Path) -> None:
     pytest.importorskip("torchvision")
     source = {"kind": "torchvision", "name": "resnet18", "kwargs": {"num_classes": 2}}
@@ -52,6 +63,7 @@ def test_a_torchvision_model_by_name_runs_at_two_batch_sizes(tmp_path: Path) -> 
     ]
     assert same_predictions(cells)
     assert cells[2].artifact.chain == ("torch-onnx",)
+    assert cells[0].artifact.bytes == state_bytes()
 
 
 def test_a_timm_model_by_name_runs(tmp_path: Path) -> None:

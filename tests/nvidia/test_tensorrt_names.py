@@ -86,6 +86,10 @@ def test_cuda_bindings_takes_every_call_with_our_arguments():
         "cudaGraphLaunch": (runtime.cudaGraphExec_t(0), stream),
         "cudaGraphExecDestroy": (runtime.cudaGraphExec_t(0),),
         "cudaStreamDestroy": (stream,),
+        "cudaEventCreate": (),
+        "cudaEventRecord": (runtime.cudaEvent_t(0), stream),
+        "cudaEventElapsedTime": (runtime.cudaEvent_t(0), runtime.cudaEvent_t(0)),
+        "cudaEventDestroy": (runtime.cudaEvent_t(0),),
     }
     used = {
         node.value

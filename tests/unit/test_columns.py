@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import zipfile
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchbench.columns import (
+    load_arrays,
     pack_predictions,
     pack_samples,
+    save_arrays,
     unpack_predictions,
     unpack_samples,
 )
@@ -66,3 +70,39 @@ def test_samples_survive() -> None:
     }
     samples = Samples(**arrays)
     assert equal(unpack_samples(pack_samples(samples)), samples)
+
+
+def test_arrays_of_every_kind_are_read_as_numpy_reads_them() -> None:
+    random = np.random.default_rng(0)
+    columns = {
+        "empty": np.zeros(0), "no rows": np.zeros((0, 4), np.int64), "alone": np.array(3.5),
+        "by column": np.asfortranarray(random.random((3, 4))), "big end": np.arange(3, dtype=">i4"),
+        "text": np.array(["é日", ""]), "no text": np.array([], np.str_), "flags": np.eye(2) > 0,
+        "rows": np.zeros(2, [("a", "<i4"), ("b", "<f8")]), "large": random.random((400, 400)),
+    }  # fmt: skip
+    for save in (np.savez, np.savez_compressed):
+        buffer = io.BytesIO()
+        save(buffer, **columns)
+        found = load_arrays(buffer.getvalue())
+        with np.load(io.BytesIO(buffer.getvalue())) as expected:
+            assert list(found) == expected.files
+            for name, array in found.items():
+                assert array.tobytes("A") == expected[name].tobytes("A")
+                assert (array.dtype, array.shape) == (expected[name].dtype, expected[name].shape)
+                assert array.flags.f_contiguous == expected[name].flags.f_contiguous
+                assert array.flags.writeable
+
+
+def test_objects_that_were_pickled_and_files_cut_off_are_refused() -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, pickled=np.array([{}], object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        load_arrays(buffer.getvalue())
+    whole = save_arrays({"one": np.arange(9.0)})
+    for end in range(0, len(whole), 7):
+        with pytest.raises((ValueError, EOFError, zipfile.BadZipFile)):
+            load_arrays(whole[:end])
+    spoilt = bytearray(whole)
+    spoilt[whole.index(np.arange(9.0).tobytes()) + 20] ^= 1
+    with pytest.raises(zipfile.BadZipFile, match="CRC"):
+        load_arrays(bytes(spoilt))

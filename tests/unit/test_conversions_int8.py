@@ -106,6 +106,15 @@ def test_the_form_for_cpus_is_unsigned_with_quantized_biases_and_tensorrt_would_
 
 
 @FORMS
+def test_every_node_comes_after_what_it_reads_as_onnx_wants_it(form, calibrated, tmp_path):
+    graph = onnx.load(form.convert(calibrated, small_model.job(tmp_path))).graph
+    known = {"", *(one.name for one in (*graph.input, *graph.initializer))}
+    for node in graph.node:
+        assert set(node.input) <= known, node.name
+        known |= set(node.output)
+
+
+@FORMS
 def test_weights_have_a_scale_for_each_channel(form, calibrated, tmp_path):
     path = form.convert(calibrated, small_model.job(tmp_path))
     weights = {one.name: one for one in onnx.load(path).graph.initializer if len(one.dims) == 4}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 import typing
@@ -13,13 +12,14 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from benchbench import api, plugins
+from benchbench import api, plugins, pytest_plugin
 from benchbench.inputs import InputContract, Letterbox
 from benchbench.plan import make_plan
 from benchbench.reports import csv, wording
 from benchbench.suite import model as suite_model
+from benchbench.suite import takes as suite_takes
 from benchbench.suite.load import load_suite
-from benchbench.types import Caveat, Failure, Placement
+from benchbench.types import Caveat, Failure, Placement, Price
 from benchbench.view import CellView, LatencyView, RunView
 from tests import tiny
 
@@ -66,9 +66,7 @@ def anchor(heading: str) -> str:
 
 
 @pytest.fixture
-def linear(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugins_path: None
-) -> Callable[[np.dtype], Path]:
+def linear(tmp_path: Path) -> Iterator[Callable[[np.dtype], Path]]:
     """Install the example of plugins.md; return a function that writes a dataset and a model."""
     text = page("plugins.md")
     project = tomllib.loads(blocks(text, "toml")[0])["project"]
@@ -82,12 +80,6 @@ def linear(
         with (info / "entry_points.txt").open("a") as file:
             file.write("\n".join(lines))
     (site / "linear_bench.py").write_text(blocks(text, "python")[0])
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
-    for cached in (plugins._points, plugins.load, plugins.tagged, plugins.union):
-        cached.cache_clear()
-    suite_model.suite_type.cache_clear()
-    suite_model.card_type.cache_clear()
 
     def write(dtype: np.dtype) -> Path:
         folder = tiny.write_dataset(tmp_path / "data")
@@ -96,7 +88,8 @@ def linear(
         (tmp_path / "linear.yaml").write_text(blocks(text, "yaml")[0])
         return folder
 
-    return write
+    with tiny.installed(), tiny.installed(site):
+        yield write
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
@@ -173,6 +166,7 @@ def _write_onnx(path: Path) -> None:
             "decoders",
             "predictions",
             "metrics",
+            "meters",
         )
         for name in plugins.names(family)
         if plugins.is_builtin(family, name)
@@ -196,7 +190,7 @@ def test_every_family_is_described(family: str) -> None:
 
 
 def test_every_report_format_and_its_file_is_named() -> None:
-    known = words(page("running.md"))
+    known = words(page("running.md")) | words(page("ci.md"))
     for name in plugins.names("reports"):
         assert plugins.load("reports", name).file_name in known  # type: ignore[attr-defined]
 
@@ -214,6 +208,11 @@ def test_every_report_format_and_its_file_is_named() -> None:
         suite_model.Latency,
         suite_model.Measure,
         suite_model.Calibration,
+        suite_takes.Processes,
+        suite_takes.Soak,
+        suite_takes.Energy,
+        suite_takes.ComparisonEntry,
+        Price,
         InputContract,
         Letterbox,
     ],
@@ -224,6 +223,14 @@ def test_every_key_and_choice_of_a_suite_is_described(record: type[BaseModel]) -
         assert key in known, key
         if typing.get_origin(field.annotation) is typing.Literal:
             assert {str(c) for c in typing.get_args(field.annotation)} <= known, key
+
+
+@pytest.mark.parametrize(
+    "record",
+    [suite_takes.MultiStream, suite_takes.Server, suite_takes.Offline, suite_takes.Cameras],
+)
+def test_every_key_of_a_load_scenario_is_described(record: type[BaseModel]) -> None:
+    assert not set(record.model_fields) - words(page("load.md"))
 
 
 @pytest.mark.parametrize("record", [RunView, CellView, LatencyView, Placement, Failure, Caveat])
@@ -284,3 +291,11 @@ def test_no_page_names_a_folder_of_somebodys_machine() -> None:
         assert not re.search(r"(?<![\w$}.~])/(work|root|home|opt|tmp)/", path.read_text()), (
             path.name
         )
+
+
+def test_every_option_of_the_pytest_plug_in_is_described() -> None:
+    source = Path(pytest_plugin.__file__).read_text(encoding="utf-8")
+    told = (DOCS / "ci.md").read_text(encoding="utf-8")
+    options = set(re.findall(r'"(--benchbench[a-z-]*)"', source))
+    assert len(options) == 7
+    assert [one for one in options if f"| `{one} " not in told] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from importlib.metadata import version
 
 import pytest
@@ -10,7 +11,8 @@ from benchbench import plugins
 from benchbench.measure import environment
 from benchbench.protocols import Packages
 
-MEASURING = [family for family in plugins.FAMILIES if family not in ("reports", "executors")]
+AFTER = ("reports", "exporters", "executors")
+MEASURING = [family for family in plugins.FAMILIES if family not in AFTER]
 
 
 @pytest.mark.parametrize("family", MEASURING)
@@ -30,3 +32,20 @@ def test_versions_are_those_that_are_installed(tmp_path):
     found = environment.collect(tmp_path)["packages"]
     assert found["numpy"] == version("numpy")
     assert set(found) <= environment.RECORDED
+
+
+def test_what_a_run_leaves_untracked_is_no_local_change_and_an_edit_is_one(tmp_path, monkeypatch):
+    def git(*words):
+        own = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", "-C", str(tmp_path), *own, *words], check=True, capture_output=True)
+
+    (tmp_path / "suite.yaml").write_text("a")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    (tmp_path / ".benchbench").mkdir()
+    (tmp_path / ".benchbench" / "result.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert environment.collect(tmp_path)["git"]["dirty"] is False
+    (tmp_path / "suite.yaml").write_text("b")
+    assert environment.collect(tmp_path)["git"]["dirty"] is True

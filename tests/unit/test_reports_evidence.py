@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from benchbench.reports import evidence
+from benchbench.reports.grouping import ladder
 from benchbench.types import Caveat, OutputError, Parity, Share
+from benchbench.view import CellView, Speedup
 from tests.report_fixture import (
     CRASH,
     broken,
@@ -149,3 +153,49 @@ def test_calibration_tells_method_images_split_and_seed() -> None:
 def test_builds_name_each_conversion_with_its_seconds() -> None:
     assert evidence.builds(cells()[2]) == "torch-onnx 3.20 s, onnx-int8 12.4 s"
     assert evidence.builds(cells()[2].model_copy(update={"artifact": None})) == ""
+
+
+def test_a_dataset_is_named_where_those_beside_differ() -> None:
+    cell, other = cells()[:2]
+    other = other.model_copy(update={"split": "another"})
+    for _ in range(2):
+        assert evidence.where(cell, (cell, cell)) == evidence.where(cell, [cell]) == ""
+        assert evidence.where(cell, (cell, other)) == f" on {cell.dataset} {cell.split}"
+        assert evidence.where(other, iter([cell, other])) == f" on {cell.dataset} another"
+
+
+def test_the_cells_beside_are_looked_at_once_for_all_rows() -> None:
+    class Counted(CellView):
+        looks: ClassVar[int] = 0
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "dataset":
+                Counted.looks += 1
+            return super().__getattribute__(name)
+
+    found = cells()[0]
+    every = tuple(Counted.model_construct(**dict(found)) for _ in range(100))
+    Counted.looks = 0
+    assert {evidence.where(found, every) for _ in range(100)} == {""}
+    assert Counted.looks == 100
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_canary_without_change_is_not_told_beside_doubts_of_the_machine(side: int) -> None:
+    base = measured(0, "m", "r", "fp32", ap=0.4, p50=4.0)
+    cell = measured(1, "m", "r", "int8", ap=0.4, p50=2.0)
+    speed = Speedup(against=base.id, ratio=2.0, low=1.9, high=2.1, method="m", cause="code")
+    cell = cell.model_copy(update={"speedup": speed})
+    pair = [base, cell]
+    assert "no change of the machine, which does not rule one out" in _remark(pair)
+    stolen = (*pair[side].caveats, Caveat(code="stolen", figures={"steal": 0.02}))
+    pair[side] = pair[side].model_copy(update={"caveats": stolen})
+    assert _remark(pair) == ""
+    speed = speed.model_copy(update={"cause": "runner"})
+    pair[1] = pair[1].model_copy(update={"speedup": speed})
+    assert "the machine changed as much" in _remark(pair)
+
+
+def _remark(pair: list[CellView]) -> str:
+    (rung,) = ladder(tuple(pair))
+    return evidence.remark(rung)

@@ -6,17 +6,25 @@ import re
 import subprocess
 import sys
 import zlib
+from typing import Any
 
 import pytest
 
 from benchbench.errors import MissingDependency
 from benchbench.protocols import Report
+from benchbench.reports.document.charts import chart
 from benchbench.reports.figures import Figures
 from benchbench.reports.figures.classes import MOST_CLASSES
 from benchbench.reports.figures.latency import strip
-from benchbench.reports.figures.style import HEIGHT, WIDTH
+from benchbench.reports.figures.plates import of_run, settings
+from benchbench.reports.figures.sheet import Plate
+from benchbench.reports.figures.style import HEIGHT, LEFT, WIDTH
+from benchbench.reports.figures.text import Hand
+from benchbench.reports.grouping import groups, median_ms
+from benchbench.reports.processes import typical
 from benchbench.types import Caveat
-from benchbench.view import CellView, RunView
+from benchbench.view import CellView, Comparison, RunView, Speedup
+from tests import report_measured as taken
 from tests.report_fixture import (
     CRASH,
     FCOS,
@@ -324,3 +332,54 @@ def test_without_matplotlib_the_missing_package_is_named(monkeypatch: pytest.Mon
     with pytest.raises(MissingDependency, match="matplotlib") as found:
         Figures().render(run())
     assert found.value.hint == "pip install 'benchbench[report]'"
+
+
+def test_latency_shows_the_figures_of_the_table_and_says_of_how_many_processes() -> None:
+    view = taken.measured()
+    plate = next(p for p in _plates(view) if p.kind == "latency")
+    lines = _pages(Figures().render(view))[1].splitlines()
+    told = [typical(cell) for cell in plate.cells]
+    assert {one.text for one in told if one} <= set(lines)
+    assert "Right, tail: one process" in plate.note
+    assert "p50 from 3.78 ms" in plate.alt
+    found = chart(plate, groups(view)[0], ())
+    assert found
+    heights = [p.y for series in found.series for p in series.points]
+    assert sorted(heights) == sorted(median_ms(cell) for cell in plate.cells)
+    single = next(p for p in _plates(run()) if p.kind == "latency")
+    assert single.note.startswith("One process each.")
+
+
+def test_no_note_of_a_figure_is_cut_on_its_page() -> None:
+    notes = {p.note for view in (run(), varied(), taken.measured()) for p in _plates(view)}
+    with settings():
+        assert [note for note in notes if Hand().fit(note, 6.5, WIDTH - 2 * LEFT) != note] == []
+
+
+def test_both_panels_of_the_ladder_hold_their_whiskers() -> None:
+    base, cell = cells()[1], cells()[2]
+    wide = Comparison(a=base.id, b=cell.id, metric="AP", difference=-0.007, se=0.1, low=-0.4,
+                      high=0.3, level=0.95, method="normal", p=0.9, p_adjusted=0.9,
+                      verdict="inconclusive", images=9, replicates=9)  # fmt: skip
+    fast = Speedup(against=base.id, ratio=3.0, low=0.2, high=5.0, method="m")
+    drawn = _ladder(base, cell.model_copy(update={"comparison": wide, "speedup": fast}))
+    (left, right) = (axes for axes in drawn.axes if axes.get_xlabel())
+    for axes, ends in ((left, (-0.4, 0.3)), (right, (0.2, 5.0))):
+        low, high = axes.get_xlim()
+        assert low < ends[0]
+        assert ends[1] < high
+        assert any(tuple(line.get_xdata()) == ends for line in axes.lines)
+    other = wide.model_copy(update={"a": "another cell"})
+    (left, _) = (a for a in _ladder(base, cell.model_copy(update={"comparison": other})).axes
+                 if a.get_xlabel())  # fmt: skip
+    assert left.get_xlim()[0] > -0.4
+
+
+def _ladder(*shown: CellView) -> Any:
+    plate = next(p for p in _plates(run(shown)) if p.kind == "ladder")
+    with settings():
+        return plate.draw()
+
+
+def _plates(view: RunView) -> list[Plate]:
+    return list(of_run(view, groups(view), Hand()))

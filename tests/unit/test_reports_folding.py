@@ -205,8 +205,6 @@ def test_tables_hold_lines_and_corruptions_that_are_not_drawn() -> None:
 
 
 def test_the_page_shows_folded_cells_under_severity_and_their_failures_by_name() -> None:
-    pytest.importorskip("altair")
-    pytest.importorskip("vl_convert")
     cells = (_clean(), _damaged(1, 0.3, ("fog", 1)), _failed(2, ("fog", 2)))
     tree = parse(Html().render(run(cells)))
     parts_of = {node.attrs["id"]: node for node in tree.all("section")}

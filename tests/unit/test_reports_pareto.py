@@ -1,68 +1,80 @@
-"""The trade-off plot."""
+"""The trade-off plot: its marks, the places of its names, and how it is printed."""
 
 from __future__ import annotations
 
 import itertools
 import re
-import sys
 import typing
 from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from benchbench.errors import MissingDependency
 from benchbench.reports import pareto
 from benchbench.reports.grouping import front, groups
+from benchbench.reports.html import Html
+from benchbench.reports.page import plot
 from benchbench.types import Precision
+from benchbench.view import RunView
 from tests.report_fixture import hostile, many, measured, run, varied
+from tests.report_measured import measured as measured_run
 
 GROUP = groups(run())[0]
-RUNTIMES = ("torch", "onnxruntime", "openvino", "tensorrt")
 
 
-def _draw(prefix: str = "p") -> str:
-    pytest.importorskip("altair")
-    pytest.importorskip("vl_convert")
-    return pareto.draw(GROUP, RUNTIMES, width=900, height=400, prefix=prefix)
+def _draw(view: RunView, name: str = "wide") -> ET.Element:
+    """Return the first drawing of that name on the page of *view*."""
+    page = Html().render(view).decode()
+    found = re.search(rf'<svg class="{name}".*?</svg>', page, re.DOTALL)
+    assert found
+    return ET.fromstring(found[0])
 
 
-def test_the_plot_is_well_formed_and_names_every_plotted_cell() -> None:
-    root = ET.fromstring(_draw())
-    names = [element.text or "" for element in root.iter() if element.tag.endswith("title")]
-    told = [name for name in names if "p50" in name]
+def _points(drawing: ET.Element) -> dict[str, ET.Element]:
+    """Return the points by their titles."""
+    marks = [e for e in drawing.iter("g") if (e.get("class") or "").startswith("pt")]
+    return {mark.findtext("title") or "": mark for mark in marks}
+
+
+@pytest.mark.parametrize("name", ["wide", "narrow"])
+def test_the_plot_is_well_formed_and_names_every_plotted_cell(name: str) -> None:
+    told = _points(_draw(run(), name))
     assert len(told) == 12
     assert any("nanodet-plus-m · openvino · int8: mAP 0.401, p50 3.81 ms" in n for n in told)
 
 
-def test_ids_are_prefixed_and_colours_are_the_page_s_variables() -> None:
-    svg = _draw("left")
-    assert all(found.startswith("left-") for found in re.findall(r'\bid="([^"]*)"', svg))
-    assert "var(--s2)" in svg
-    assert "var(--ink-2)" in svg
-
-
 def test_a_cell_that_ran_otherwise_than_asked_is_ringed_and_so_is_a_proxy() -> None:
-    rings = 'stroke-dasharray="3,2.5"'
-    assert _draw().count(rings) == 1
-    pytest.importorskip("altair")
-    mixed = groups(varied())[0]
-    names = tuple(dict.fromkeys(cell.runtime for cell in mixed.cells))
-    svg = pareto.draw(mixed, names, width=900, height=400, prefix="p")
-    assert svg.count(rings) == 3
-    told = [text for text in re.findall(r"<title>([^<]*)</title>", svg) if "p50" in text]
-    assert sum("†:" in text for text in told) == 2
-    assert sum("‡:" in text for text in told) == 1
-    assert not any("tensorrt-rtx" in text for text in told)
+    def rings(view: RunView) -> list[str]:
+        marks = _points(_draw(view)).items()
+        return sorted(t.partition(":")[0][-1] for t, e in marks
+                      if any(part.get("class") == "ring" for part in e))  # fmt: skip
+
+    assert rings(run()) == ["†"]
+    assert rings(varied()) == ["†", "†", "‡"]
 
 
 def test_a_group_of_which_nothing_ran_as_asked_is_drawn_without_a_front() -> None:
-    pytest.importorskip("altair")
     odd = tuple(
         measured(i, f"m{i}", "r", "int8", ap=0.4 + i / 10, p50=5.0 + i, effective="fp32")
         for i in range(2)
     )
-    svg = pareto.draw(groups(run(odd))[0], ("r",), width=900, height=400, prefix="p")
-    assert svg.count('stroke-dasharray="3,2.5"') == 2
+    drawing = _draw(run(odd))
+    assert len(_points(drawing)) == 2
+    assert not [e for e in drawing.iter("path") if e.get("class") == "front"]
+
+
+def test_only_intervals_over_processes_or_images_are_drawn_beside_a_point() -> None:
+    bars = {
+        title.partition(":")[0]: "bar" in {part.get("class") for part in mark}
+        for title, mark in _points(_draw(measured_run())).items()
+    }
+    assert bars == {
+        "nanodet-plus-m · openvino · fp32": True,
+        "nanodet-plus-m · openvino · int8": True,
+        "nanodet-plus-m · onnxruntime · fp32": False,
+        "nanodet-plus-m · onnxruntime · int8": False,
+    }
 
 
 def test_every_precision_has_a_shape_of_its_own() -> None:
@@ -70,15 +82,11 @@ def test_every_precision_has_a_shape_of_its_own() -> None:
     assert len(set(pareto.SHAPES.values())) == len(pareto.SHAPES)
 
 
-def test_drawing_twice_gives_the_same_text() -> None:
-    assert _draw() == _draw()
-
-
 @pytest.mark.parametrize("view", [run(), many(60)])
 @pytest.mark.parametrize(("width", "height"), [(1010, 430), (265, 300)])
 def test_labels_overlap_neither_one_another_nor_the_edge(view, width: int, height: int) -> None:
     group = groups(view)[0]
-    frame = pareto._frame(group, width, height)
+    frame = plot._frame(group.plotted, width, height)
     found = list(pareto.labels(group.plotted, front(group.plotted), frame))
     assert found
     boxes = []
@@ -93,7 +101,7 @@ def test_labels_overlap_neither_one_another_nor_the_edge(view, width: int, heigh
 
 
 def test_a_label_of_a_cell_in_another_precision_says_what_ran() -> None:
-    frame = pareto._frame(GROUP, 1010, 430)
+    frame = plot._frame(GROUP.plotted, 1010, 430)
     texts = [text for *_, text, _ in pareto.labels(GROUP.plotted, front(GROUP.plotted), frame)]
     assert "fcos-r50 · bf16 † (ran fp32)" in texts
 
@@ -105,24 +113,22 @@ def test_more_runtimes_than_colours_share_the_last_colour() -> None:
 
 
 def test_hostile_names_do_not_break_out_of_the_drawing() -> None:
-    pytest.importorskip("altair")
     views = [cell.model_copy(update={"dataset": "d"}) for cell in hostile().cells]
-    group = groups(run(tuple(views)))[0]
-    names = tuple(dict.fromkeys(cell.runtime for cell in views))
-    svg = pareto.draw(group, names, width=900, height=400, prefix="p")
-    tags = {element.tag.rpartition("}")[2] for element in ET.fromstring(svg).iter()}
-    assert tags <= {"svg", "g", "path", "line", "text", "title", "rect", "defs", "clipPath"}
-
-
-def test_without_altair_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "altair", None)
-    with pytest.raises(MissingDependency, match="altair") as caught:
-        pareto.draw(GROUP, RUNTIMES, width=900, height=400, prefix="p")
-    assert caught.value.extra == "report"
+    tags = {element.tag for element in _draw(run(tuple(views))).iter()}
+    assert tags <= {"svg", "g", "path", "text", "title", "use", "circle"}
 
 
 def test_points_of_equal_accuracy_still_get_a_scale() -> None:
-    pytest.importorskip("altair")
     same = tuple(measured(i, f"m{i}", "torch", "fp32", ap=0.4, p50=5.0) for i in range(2))
-    svg = pareto.draw(groups(run(same))[0], RUNTIMES, width=300, height=200, prefix="p")
-    assert "NaN" not in svg
+    text = ET.tostring(_draw(run(same)), encoding="unicode")
+    assert not re.search("nan|inf", text, re.IGNORECASE)
+
+
+box = st.tuples(*[st.floats(-50, 400)] * 2, *[st.floats(0, 120)] * 2).map(
+    lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
+)
+
+
+@given(st.lists(box, max_size=30), box)
+def test_boxes_sought_by_tiles_are_those_found_one_by_one(boxes, wanted) -> None:
+    assert pareto.Taken(boxes).meets(wanted) == any(pareto._overlap(wanted, b) for b in boxes)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from benchbench.reports.summary import counts, summary
-from benchbench.view import Comparison
+from benchbench.types import Elsewhere
+from benchbench.view import CellView, Comparison, Speedup
 from tests.report_fixture import CRASH, broken, cells, measured, run, varied
+from tests.report_measured import turns
 
 
 def test_the_summary_names_the_fastest_the_most_accurate_and_the_boldest() -> None:
@@ -19,8 +21,8 @@ def test_the_summary_names_the_fastest_the_most_accurate_and_the_boldest() -> No
             "1 other level at three decimals."
         ),
         (
-            "int8 in openvino loses 0.010 mAP and is 2.44 × as fast as fp32 at p50 (fcos-r50; "
-            "95 % interval 2.38–2.50)."
+            "int8 in openvino loses 0.010 mAP on these images and is 2.44 × as fast as fp32 at "
+            "p50, a trend (fcos-r50; 95 % interval 2.38–2.50, one process each)."
         ),
     ]
     assert told[4].startswith("Read with care: ")
@@ -70,11 +72,24 @@ def test_a_change_below_the_last_decimal_is_not_called_a_gain_or_loss() -> None:
 @pytest.mark.parametrize(
     ("bounds", "verdict", "told"),
     [
-        ((-0.015, 0.001), "inconclusive", "95 % −0.015 to +0.001: no difference shown"),
-        ((-0.015, -0.003), "worse", "95 % −0.015 to −0.003: worse"),
+        (
+            (-0.015, 0.001),
+            "inconclusive",
+            "is not shown to differ in mAP (−0.007, 95 % −0.015 to +0.001)",
+        ),
+        (
+            (-0.015, -0.003),
+            "inconclusive",
+            (
+                "is not shown to differ in mAP (−0.007, 95 % −0.015 to −0.003: not after "
+                "correction over 1)"
+            ),
+        ),
+        ((-0.015, -0.003), "worse", "loses 0.007 mAP (95 % −0.015 to −0.003: worse)"),
+        ((-0.009, -0.005), "equivalent", "is equivalent in mAP (−0.007, 95 % −0.009 to −0.005)"),
     ],
 )
-def test_a_loss_stands_with_its_interval_and_what_it_shows(bounds, verdict, told) -> None:
+def test_a_difference_is_called_a_loss_only_where_one_is_shown(bounds, verdict, told) -> None:
     base = measured(0, "m", "r", "fp32", ap=0.4, p50=4.0)
     cell = measured(1, "m", "r", "int8", ap=0.393, p50=2.0)
     low, high = bounds
@@ -85,7 +100,7 @@ def test_a_loss_stands_with_its_interval_and_what_it_shows(bounds, verdict, told
     )  # fmt: skip
     cell = cell.model_copy(update={"comparison": comparison})
     sentence = next(s for s in summary(run((base, cell))) if s.lead == "int8 in r")
-    assert sentence.text.startswith(f"loses 0.007 mAP ({told}) and is 2.00 × as fast")
+    assert sentence.text.startswith(f"{told} and is 2.00 × as fast")
 
 
 def test_two_datasets_get_a_sentence_each_and_never_more_than_five_in_all() -> None:
@@ -101,3 +116,50 @@ def test_no_sentence_claims_significance() -> None:
 
 def test_counts_hold_every_status_even_when_none_has_it() -> None:
     assert counts(()) == {"measured": 0, "compiled": 0, "failed": 0, "not_run": 0}
+
+
+def _two(**more: object) -> tuple[CellView, CellView]:
+    """Return fp32 and an int8 twice as fast, timed in one process each."""
+    base = measured(0, "m", "r", "fp32", ap=0.4, p50=4.0)
+    cell = measured(1, "m", "r", "int8", ap=0.393, p50=2.0)
+    speed = Speedup(against=base.id, ratio=2.0, low=1.2, high=3.1, method="m", **more)
+    return base, cell.model_copy(update={"speedup": speed})
+
+
+def test_a_speed_of_one_process_each_is_told_as_a_trend_and_one_of_rounds_is_not() -> None:
+    told = next(s.text for s in summary(run(_two())) if s.lead == "int8 in r")
+    assert told.endswith(
+        "is 2.00 × as fast as fp32 at p50, a trend (m; 95 % interval 1.20–3.10, one process each)."
+    )
+    told = next(s.text for s in summary(run(_two(rounds=8))) if s.lead == "int8 in r")
+    assert "trend" not in told
+    assert "8 rounds of processes" in told
+
+
+@pytest.mark.parametrize(
+    ("order", "ratio", "told"),
+    [
+        (
+            1,
+            0.4,
+            "takes 0.400 × [0.394, 0.406] (90 %) the time of fp32 by turn-taking (PASS, 8 pairs",
+        ),
+        (-1, 2.5, "fp32 takes 2.50 × [2.46, 2.54] (90 %) its time by turn-taking (PASS, 8 pairs"),
+    ],
+)
+def test_pairs_of_the_same_two_cells_speak_in_place_of_their_rounds(order, ratio, told) -> None:
+    two = _two(rounds=8)
+    ends = [cell.id for cell in two][::order]
+    view = run(two).model_copy(update={"turns": (turns(*ends, ratio, "pass"),)})
+    text = next(s.text for s in summary(view) if s.lead == "int8 in r")
+    assert told in text
+    assert "as fast" not in text
+
+
+def test_pairs_with_a_cell_of_another_run_do_not_speak_for_these_two() -> None:
+    two = _two(rounds=8)
+    there = Elsewhere(run="other", artifact="", label="l")
+    pair = turns(two[0].id, two[1].id, 0.4, "pass").model_copy(update={"elsewhere": there})
+    view = run(two).model_copy(update={"turns": (pair,)})
+    text = next(s.text for s in summary(view) if s.lead == "int8 in r")
+    assert "2.00 × as fast" in text

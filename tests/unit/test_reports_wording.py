@@ -97,7 +97,28 @@ KNOWN_CAVEATS = {
     "short_sample": {"queries": 40},
     "clock_coarse": {"resolution_ns": 15_600},
     "precision_admitted": {"requested": "int8", "effective": "fp32"},
-    "swapped": {"swapped_mb": 12},
+    "swapped": {"major_faults": 3, "swapped_bytes": 4096},
+    "noisy": {"spread": 0.14, "p50_ms": 8.1, "p90_ms": 11.9},
+    "other_load": {"others_cpu": 0.23, "load_1m": 2.5},
+    "cgroup_throttled": {"cgroup_throttled_periods": 7, "cgroup_throttled_s": 0.4},
+    "throttled": {"sustained_over_burst": 1.21, "cpu_mhz_over_burst": 0.81},
+    "slows_down": {"sustained_over_burst": 1.21, "burst_ms": 8.3, "sustained_ms": 10.0},
+    "frequency_drift": {"frequency_mhz_before": 3192.0, "frequency_mhz_after": 2810.0},
+    "runner_drift": {"compute_ratio": 1.11, "memory_ratio": 1.07},
+    "stolen": {"steal": 0.031},
+    "memory_pressure": {"pressure_memory": 0.12},
+    "late_dispatch": {"lateness_p99_ms": 1.9, "p50_ms": 8.1},
+    "overloaded": {"level": 120.0, "issued": 310, "scheduled": 1200},
+    "baselines_differ": {"before_w": 12.4, "after_w": 11.4},
+    "power_disagrees": {"integral_over_counter": 1.08},
+    "few_trials": {"trials": 3},
+    "thermal": {"temperature_c": 91.0},
+    "counter_wrap": {"zone": "package-0", "interval_s": 71.2, "wrap_s": 64.9},
+    "mig": {"instance": "MIG 1g.10gb"},
+    "other_processes": {"processes": 2},
+    "processes_unknown": {"reason": "NVML: no permission"},
+    "power_averaged": {},
+    "meter_lag": {"lag_s": 0.72},
     "provider_admitted": {"requested": "CUDAExecutionProvider", "effective": "CPU"},
     "device_admitted": {"requested": "cuda", "effective": "cpu"},
     "compiled_only": {"reason": "this machine has no GPU"},
@@ -169,7 +190,10 @@ def test_every_known_caveat_is_tried_here() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "text"),
-    [(1.93, 2.31, "95 % interval 1.93–2.31"), (0.97, 1.07, "95 % interval 0.97–1.07, includes 1")],
+    [
+        (1.93, 2.31, "95 % interval 1.93–2.31, one process each"),
+        (0.97, 1.07, "95 % interval 0.97–1.07, includes 1, one process each"),
+    ],
 )
 def test_an_interval_tells_whether_it_includes_one(low: float, high: float, text: str) -> None:
     speed = Speedup(against="x", ratio=1.02, low=low, high=high, method="m")
@@ -211,3 +235,17 @@ def test_limits_and_glossary_are_whole_sentences() -> None:
 def test_hostile_names_stay_readable_on_one_line() -> None:
     for name in HOSTILE:
         assert 0 < len(wording.short(name)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"cpu": "-1", "memory": "9223372036854771712"}, ["no limit", "no limit"]),
+        ({"cpu": "max 100000", "memory": "max"}, ["no limit", "no limit"]),
+        ({"cpu": "200000 100000", "memory": "2147483648"}, ["200000 100000", "2147483648"]),
+        ({"cpu": None, "memory": None}, ["–", "–"]),
+    ],
+)
+def test_a_container_without_a_limit_says_so(limits: dict[str, str | None], told: list) -> None:
+    assert [text for _, text in wording.leaves({"limits": limits})] == told
+    assert wording.leaves({"other": {"cpu": "-1"}}) == [("other.cpu", "-1")]

@@ -8,6 +8,7 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from benchbench import cuda
 from benchbench.conversions.tensorrt_build import batches, targets
 from benchbench.conversions.tensorrt_engine import TensorRtEngine
 from benchbench.errors import CompiledOnly, ConversionError, ModelError, PlacementError
+from benchbench.protocols import DeviceTimed
 from benchbench.runtimes.contract import shares
+from benchbench.runtimes.cudart import Gpu
 from benchbench.runtimes.engine_layers import layer_work
-from benchbench.runtimes.engine_session import single
+from benchbench.runtimes.engine_session import EngineSession, single
 from benchbench.runtimes.tensorrt import TensorRt
 from benchbench.runtimes.tensorrt_rtx import TensorRtRtx
 from benchbench.types import (
@@ -28,6 +31,7 @@ from benchbench.types import (
     ModelFile,
     Placement,
     Request,
+    TensorSpec,
     Variant,
 )
 
@@ -286,3 +290,80 @@ def test_bfloat16_bits_become_the_numbers_they_stand_for():
     values = np.array([1.0, -2.5, 0.0, 96.0], np.float32)
     bits = (values.view(np.uint32) >> 16).astype(np.uint16)
     np.testing.assert_array_equal(single(bits, "bfloat16"), values)
+
+
+class VirtualCuda:
+    """CUDA's runtime library with a clock of its own: a copy takes 3 ms, a launch 7 ms."""
+
+    cudaError_t = SimpleNamespace(cudaSuccess=0, cudaErrorMemoryAllocation=2)  # noqa: N815
+    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)  # noqa: N815
+    cudaStreamNonBlocking = 1  # noqa: N815
+
+    def __init__(self) -> None:
+        self.ms, self.log, self.times = 0.0, [], {}
+
+    def __getattr__(self, name: str) -> Any:
+        made = {"cudaStreamCreateWithFlags": 1, "cudaMalloc": 4096}
+        return lambda *_: (self.log.append(name), (0, made[name]) if name in made else (0,))[1]
+
+    def cudaMemcpyAsync(self, *_: Any) -> tuple[int]:
+        self.ms += 3
+        return (0,)
+
+    def cudaEventCreate(self) -> tuple[int, int]:
+        self.times[len(self.times)] = None
+        return 0, len(self.times) - 1
+
+    def cudaEventRecord(self, event: int, stream: int) -> tuple[int]:
+        self.times[event] = self.ms
+        self.ms += 100  # the host, which takes its time before the next call, is not counted
+        self.log.append("record")
+        return (0,)
+
+    def cudaEventElapsedTime(self, start: int, end: int) -> tuple[int, float]:
+        return 0, self.times[end] - self.times[start] - 100
+
+
+def virtual_session(monkeypatch: pytest.MonkeyPatch) -> tuple[EngineSession, VirtualCuda]:
+    """Return a session of an engine with one input and two outputs on a virtual device."""
+    device = VirtualCuda()
+    monkeypatch.setitem(sys.modules, "cuda", ModuleType("cuda"))
+    monkeypatch.setitem(sys.modules, "cuda.bindings", SimpleNamespace(runtime=device))
+
+    def launch(stream: int) -> bool:
+        device.ms += 7
+        return True
+
+    specs = [TensorSpec(name=name, shape=(1, 2), dtype="float32") for name in ("x", "a", "b")]
+    context = SimpleNamespace(
+        get_tensor_shape=lambda name: (1, 2),
+        set_tensor_address=lambda name, address: None,
+        execute_async_v3=launch,
+    )
+    file = SimpleNamespace(model=SimpleNamespace(path=Path("net.engine")), name="TensorRT")
+    loaded: Any = SimpleNamespace(
+        file=file,
+        tensors=lambda: (specs[:1], specs[1:]),
+        context=lambda *_: context,
+        linear=lambda name: True,
+    )
+    request = Request("fp32", "cuda", 1, InputShape((1, 2)))
+    return EngineSession(loaded, Gpu("cuda", "tensorrt"), request, graph=False), device
+
+
+def test_an_engine_tells_the_devices_own_time_of_each_verb_of_the_last_query(monkeypatch):
+    session, device = virtual_session(monkeypatch)
+    assert isinstance(session, DeviceTimed)
+    assert session.device_ns() is None
+    for _ in range(2):
+        session.download(session.run(session.upload({"x": np.zeros((1, 2), np.float32)})))
+        assert session.device_ns() == {"upload": 3_000_000, "run": 7_000_000, "download": 6_000_000}
+    # Each verb waits once, as it did before there were events, and after its end is noted.
+    verb = ["record", "record", "cudaStreamSynchronize"]
+    assert [one for one in device.log if one in verb] == verb * 6
+
+
+def test_a_closed_device_gives_its_events_back(monkeypatch):
+    session, device = virtual_session(monkeypatch)
+    session._gpu.close()
+    assert device.log.count("cudaEventDestroy") == len(device.times) == 6

@@ -9,15 +9,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchbench import cuda
 from benchbench.errors import MissingDependency, PlacementError
+from benchbench.protocols import DeviceTimed
 from benchbench.runtimes.onednn import HEAVY, parse
 from benchbench.runtimes.torch import Torch
-from benchbench.runtimes.torch_cuda import absent, built_for, kernel_precision
+from benchbench.runtimes.torch_cuda import Laps, absent, built_for, kernel_precision
 from benchbench.types import ModelFile, Request, Variant
 from tests import small_model
 
@@ -307,3 +309,36 @@ def test_a_quantized_program_runs_in_int8_and_is_compiled_once(quantized, tmp_pa
     with runtime.open(quantized, request):
         assert built(tmp_path) == first
     assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
+
+
+def test_cuda_events_stand_around_each_verb_and_are_read_after_the_last():
+    clock, log = iter(range(0, 1000, 2)), []
+
+    class Event:
+        def __init__(self, *, enable_timing):
+            assert enable_timing
+
+        def record(self, stream):
+            self.ms = next(clock)
+            log.append(stream)
+
+        def synchronize(self):
+            log.append("wait")
+
+        def elapsed_time(self, other):
+            return other.ms - self.ms
+
+    laps = Laps(SimpleNamespace(Event=Event, current_stream=lambda device: device), "cuda:1")
+    for verb in ("upload", "run"):
+        laps.start(verb)
+        laps.end(verb)
+    assert laps.read_ns() is None  # nothing was downloaded yet: no whole query
+    laps.start("download")
+    laps.end("download")
+    assert laps.read_ns() == {"upload": 2_000_000, "run": 2_000_000, "download": 2_000_000}
+    assert log == ["cuda:1"] * 6 + ["wait"]
+
+
+def test_a_session_on_the_cpu_has_no_device_times():
+    with Torch().open(small_model.torch_file(), REQUEST) as session:
+        assert not isinstance(session, DeviceTimed)

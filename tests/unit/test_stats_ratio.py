@@ -8,14 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from benchbench.stats import ratio
+from benchbench.stats import intervals, ratio
 
 
-@given(st.integers(1, 400), st.floats(0.0005, 0.2))
-def test_the_rank_is_the_binomials(n, tail) -> None:
-    found = ratio._rank(n, tail)
-    wanted = [k for k in range(1, n // 2 + 1) if reference.binom.cdf(k - 1, n, 0.5) <= tail]
-    assert found == (max(wanted) if wanted else None)
+@given(st.integers(1, 400), st.floats(0.0005, 0.2), st.integers(1, 99))
+def test_the_interval_ends_at_the_binomials_order_statistics(n, tail, percentile) -> None:
+    found = intervals.percentile_interval(np.arange(1.0, n + 1), percentile, n, 1 - 2 * tail)
+    below = reference.binom(n, percentile / 100).cdf
+    tail = (1 - (1 - 2 * tail)) / 2  # as it is rounded there
+    low = max((k for k in range(1, n + 1) if below(k - 1) <= tail), default=None)
+    high = min((k for k in range(1, n + 1) if 1 - below(k - 1) <= tail), default=None)
+    if low is None or high is None:
+        assert found is None
+    else:
+        assert found == pytest.approx((low, high))
 
 
 def test_the_interval_of_a_ratio_covers_the_truth_in_at_least_95_percent() -> None:

@@ -77,6 +77,16 @@ def test_p_values_of_equal_cells_fall_below_a_twentieth_once_in_twenty(method) -
     assert 0.02 * 400 < low < 0.09 * 400
 
 
+@given(st.lists(st.floats(-1e6, 1e6) | st.just(np.nan), min_size=2, max_size=300))
+def test_undefined_draws_are_left_out_to_the_last_bit(values) -> None:
+    drawn = np.array(values)
+    if (~np.isnan(drawn)).sum() < 2:
+        return
+    expected = np.nanstd(drawn, ddof=1)
+    assert resampling.standard_error(drawn) == expected
+    assert resampling.standard_error(np.column_stack([drawn, drawn])[:, 0]) == expected
+
+
 def test_pairing_takes_out_what_both_cells_share() -> None:
     random = np.random.default_rng(5)
     shared = random.normal(0, 1, 200)

@@ -143,6 +143,8 @@ def test_the_schema_accepts_the_shipped_suites_and_refuses_a_typo() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     data = document.load(find("quickstart")).data
     jsonschema.validate(data, json_schema())
+    one = {"baseline": {"precision": "fp32"}, "candidate": {"precision": ["int8", "fp16"]}}
+    jsonschema.validate(data | {"comparisons": [one], "devices": "cpu"}, json_schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data | {"modles": []}, json_schema())
 

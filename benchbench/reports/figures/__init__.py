@@ -1,36 +1,33 @@
-"""Figures for papers and slides: one PDF of vector pages, drawn by matplotlib.
+"""Figures for papers and slides: one PDF of vector pages, and each page as a file of its own.
 
-Pages are 16:9, so that one fills a slide; text is 6.5 to 9.5 pt at that size and is embedded as
-TrueType, so that it stays text.
+Pages are 16:9, so that one fills a slide; text is 6.5 to 9.5 pt at that size. In the PDF it is
+embedded as TrueType, so that it stays text.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from itertools import chain
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from benchbench.errors import MissingDependency
-from benchbench.reports.figures.classes import classes
-from benchbench.reports.figures.confusion import confusion_pages
-from benchbench.reports.figures.curves import curve_pages
-from benchbench.reports.figures.ladder import ladders
-from benchbench.reports.figures.latency import latencies
-from benchbench.reports.figures.parts import part_pages
-from benchbench.reports.figures.severity import severity_pages
-from benchbench.reports.figures.sheet import Sheet, caption_of, nothing
-from benchbench.reports.figures.style import STYLE
+from benchbench.reports import processes
+from benchbench.reports.figures.plates import named, saved, settings
+from benchbench.reports.figures.sheet import nothing
 from benchbench.reports.figures.text import Hand
-from benchbench.reports.figures.tradeoff import tradeoff
 from benchbench.reports.grouping import groups
 from benchbench.reports.wording import short
 from benchbench.types import Record
 from benchbench.view import RunView
 
+MOST_FILES = 12
+"""Pages of one kind and group that are files of their own; the others stand in the PDF alone."""
+_WIDE = 9.6
+"""Inches at 200 pixels: 1,920 pixels, 300 an inch of a page."""
+
 
 class Figures(Record):
-    """Writes ``figures.pdf``: a page of vectors for each figure that the run can fill."""
+    """Writes ``figures.pdf``, a page a figure, and each as ``figures/*.svg`` and ``*.png``."""
 
     packages: ClassVar[tuple[tuple[str, ...], ...]] = (("matplotlib",),)
     extra: ClassVar[str] = "report"
@@ -42,33 +39,46 @@ class Figures(Record):
         The bytes depend on the run and on matplotlib's version. Raises
         :class:`~benchbench.errors.MissingDependency` without matplotlib.
         """
-        try:
-            import matplotlib as mpl
-            from matplotlib.backends.backend_pdf import PdfPages
-        except ImportError as error:
-            raise MissingDependency("matplotlib", "report") from error
-        out = io.BytesIO()
-        facts = {
-            "Title": short(run.title or run.suite),
-            "Creator": "benchbench",
-            "Producer": "matplotlib",
-            "CreationDate": None,
-        }
-        with mpl.rc_context():
-            mpl.rcdefaults()  # a reader's own matplotlibrc must not change the figures
-            mpl.rcParams.update(STYLE)
-            with PdfPages(out, metadata=facts) as pdf:
-                for page in _pages(run, Hand()):
-                    pdf.savefig(page)
-        return out.getvalue()
+        return _pdf(run, None)
+
+    def files(self, run: RunView) -> Mapping[str, bytes]:
+        """Return the PDF, and each figure as SVG and as PNG of 1920 × 1080 pixels (300 dpi).
+
+        Names are those that documents give their figures, so that the files of several formats
+        can lie in one folder. Of more than :data:`MOST_FILES` of a kind the first ones are files.
+        """
+        beside: dict[str, bytes] = {}
+        return {self.file_name: _pdf(run, beside), **beside}
 
 
-def _pages(run: RunView, hand: Hand) -> Iterator[Any]:
-    runtimes = tuple(dict.fromkeys(cell.runtime for cell in run.cells))
-    drawers = (tradeoff, latencies, ladders, classes, part_pages, curve_pages, confusion_pages)
-    sheets = [Sheet(group, runtimes, hand, caption_of(group, run)) for group in groups(run)]
-    by_group = (draw(sheet) for sheet in sheets for draw in drawers)
-    found = chain(chain.from_iterable(by_group), severity_pages(run, hand))
-    first = next(found, None)
-    yield nothing(run, hand) if first is None else first
-    yield from found
+def _pdf(run: RunView, beside: dict[str, bytes] | None) -> bytes:
+    """Return the PDF; each page is drawn once, and its files are put into *beside*."""
+    run, out, hand = processes.settled(run), io.BytesIO(), Hand()
+    facts = {
+        "Title": short(run.title or run.suite),
+        "Creator": "benchbench",
+        "Producer": "matplotlib",
+        "CreationDate": None,
+    }
+    with settings():
+        from matplotlib.backends.backend_pdf import PdfPages
+
+        with PdfPages(out, metadata=facts) as pdf:
+            plates = tuple(named(run, groups(run), hand))
+            kinds: Counter[str] = Counter()
+            for name, plate in plates:
+                figure = plate.draw()
+                pdf.savefig(figure)
+                kinds[kind := name.rpartition("-")[0]] += 1
+                if beside is not None and kinds[kind] <= MOST_FILES:
+                    beside |= _files(name, figure)
+            if not plates:
+                pdf.savefig(nothing(run, hand))
+    return out.getvalue()
+
+
+def _files(name: str, figure: Any) -> dict[str, bytes]:
+    return {
+        f"figures/{name}.svg": saved(figure, "svg"),
+        f"figures/{name}.png": saved(figure, "png", _WIDE),
+    }

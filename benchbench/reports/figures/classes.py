@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from benchbench.reports.evidence import signs
-from benchbench.reports.figures.sheet import Key, Page, Sheet, span
+from benchbench.reports.figures import alt
+from benchbench.reports.figures.sheet import Key, Page, Plate, Sheet, span
 from benchbench.reports.figures.style import BOTTOM, LEFT, LINE, MUTED, TOP, WIDTH
 from benchbench.reports.grouping import finite
 from benchbench.reports.wording import metric_name
@@ -21,10 +23,9 @@ _BY_CLASS = {"miou": "iou", "top1": "recall"}
 _CLASS_NAMES = {"ap": "AP", "map": "AP", "iou": "IoU"}
 
 
-def classes(sheet: Sheet) -> Iterator[Any]:
+def classes(sheet: Sheet) -> Iterator[Plate]:
     """Yield a page a model, where its classes can be told apart."""
-    primary = sheet.group.primary or ""
-    metric = _BY_CLASS.get(primary, primary)
+    metric = by_class(sheet.group.primary)
     cells = [
         cell
         for cell in sheet.group.cells
@@ -37,7 +38,15 @@ def classes(sheet: Sheet) -> Iterator[Any]:
     limits = span(values or [0.0, 1.0])
     for model in dict.fromkeys(cell.model for cell in cells):
         own = [cell for cell in cells if cell.model == model]
-        yield _class_page(sheet, Dots(metric, names, own, limits))
+        dots = Dots(metric, names, own, limits)
+        title, note = f"{class_name(metric)} by class · {model}", _note(dots)
+        told = alt.classes(class_name(metric), metric, own)
+        yield Plate("classes", title, note, told, partial(_page, sheet, dots, note), tuple(own))
+
+
+def by_class(primary: str | None) -> str:
+    """Return the metric by class whose mean is *primary*."""
+    return _BY_CLASS.get(primary or "", primary or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +68,20 @@ def _lane(cell: CellView) -> str:
     return f"{cell.runtime} {cell.device}"
 
 
-def _class_name(metric: str) -> str:
+def class_name(metric: str) -> str:
+    """Return how people write a metric of one class: AP, not mAP."""
     return _CLASS_NAMES.get(metric.lower(), metric_name(metric))
 
 
-def _class_page(sheet: Sheet, dots: Dots) -> Any:
-    metric = _class_name(dots.metric)
+def _note(dots: Dots) -> str:
     note = "A line joins fp32 and int8 of one runtime. The axis need not start at 0."
     if any(finite(v) is None for cell in dots.cells for v in cell.per_class[dots.metric].values()):
         note += " A class without a dot has no value."
+    return note
+
+
+def _page(sheet: Sheet, dots: Dots, note: str) -> Any:
+    metric = class_name(dots.metric)
     page = sheet.page(sheet.hand.fit(f"{metric} by class · {dots.cells[0].model}", 9.5, 230), note)
     marks = {
         "fp32": {"marker": "o", "facecolor": "white", "edgecolor": MUTED},
@@ -94,7 +108,7 @@ def _class_column(
     label = min(wide * 0.36, 110.0)
     axes = page.axes(left + label + 6, TOP - pitch * rows, left + wide, TOP)
     axes.set(xlim=dots.limits, ylim=(rows, 0), yticks=[])
-    axes.set_xlabel(sheet.hand.fit(_class_name(dots.metric), 8, 120))
+    axes.set_xlabel(sheet.hand.fit(class_name(dots.metric), 8, 120))
     axes.locator_params(axis="x", nbins=6)
     axes.spines["left"].set_visible(False)
     axes.grid(visible=True, axis="x")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from benchbench.reports import confusion
-from benchbench.reports.figures.sheet import Page, Sheet
+from benchbench.reports.figures import alt
+from benchbench.reports.figures.sheet import Page, Plate, Sheet
 from benchbench.reports.figures.style import BOTTOM, INK, LEFT, MUTED, SHADES, TOP, WIDTH
 
 MOST_PAGES = 6
@@ -14,17 +16,23 @@ MOST_PAGES = 6
 _MOST_BARS = 15
 
 
-def confusion_pages(sheet: Sheet) -> Iterator[Any]:
+def confusion_pages(sheet: Sheet) -> Iterator[Plate]:
     """Yield a page a matrix, the first ones of the group."""
     found, left_out = confusion.drawn(sheet.group.cells)
     more = left_out + max(len(found) - MOST_PAGES, 0)
     for drawn in found[:MOST_PAGES]:
         note = f"Rows: {drawn.matrix.row_name}; columns: {drawn.matrix.column_name}. Per cent of"
         note += " the row; a row without a mark is empty."
-        page = sheet.page("Confusion", note + (f" Not drawn: {more:,} more." if more else ""))
-        page.write(LEFT, 226, sheet.hand.fit(drawn.title, 8, WIDTH - 2 * LEFT), color=MUTED)
-        (_heat if drawn.rows else _bars)(sheet, page, drawn)
-        yield page.figure
+        note += f" Not drawn: {more:,} more." if more else ""
+        draw = partial(_page, sheet, drawn, note)
+        yield Plate("confusion", f"Confusion · {drawn.title}", note, alt.confused(drawn), draw)
+
+
+def _page(sheet: Sheet, drawn: confusion.Drawn, note: str) -> Any:
+    page = sheet.page("Confusion", note)
+    page.write(LEFT, 226, sheet.hand.fit(drawn.title, 8, WIDTH - 2 * LEFT), color=MUTED)
+    (_heat if drawn.rows else _bars)(sheet, page, drawn)
+    return page.figure
 
 
 def _heat(sheet: Sheet, page: Page, drawn: confusion.Drawn) -> None:

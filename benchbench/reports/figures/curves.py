@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 from benchbench.reports import curves
 from benchbench.reports.evidence import signs
+from benchbench.reports.figures import alt
 from benchbench.reports.figures.panels import Pen, batches, dash_of, legend, panel_axes, pen
-from benchbench.reports.figures.sheet import Sheet
+from benchbench.reports.figures.sheet import Plate, Sheet
 from benchbench.reports.figures.style import INK, MUTED
 from benchbench.reports.grouping import variant
 from benchbench.view import CellView
 
 
-def curve_pages(sheet: Sheet) -> Iterator[Any]:
+def curve_pages(sheet: Sheet) -> Iterator[Plate]:
     """Yield a page for every three curves of a model."""
     found = sorted(curves.panels([sheet.group]), key=lambda panel: panel.model)
     for model, own in groupby(found[: curves.MOST_PANELS], key=lambda panel: panel.model):
         for panels in batches(list(own)):
-            yield _page(sheet, model, panels)
+            title, note = f"Curves · {model}", _note(panels)
+            draw = partial(_page, sheet, (title, note), panels)
+            yield Plate("curves", title, note, alt.curves(panels), draw)
 
 
-def _page(sheet: Sheet, model: str, panels: Sequence[curves.Panel]) -> Any:
+def _note(panels: Sequence[curves.Panel]) -> str:
     note = "A gap is where the function is not defined."
     told = {panel.diagonal for panel in panels if panel.diagonal}
     note += f" Dotted: {', '.join(sorted(told))}." if told else ""
     more = max(panel.more for panel in panels)
-    note += f" Not drawn: {more:,} more cells." if more else ""
-    page = sheet.page(sheet.hand.fit(f"Curves · {model}", 9.5, 200), note)
+    return note + (f" Not drawn: {more:,} more cells." if more else "")
+
+
+def _page(sheet: Sheet, heads: tuple[str, str], panels: Sequence[curves.Panel]) -> Any:
+    page = sheet.page(sheet.hand.fit(heads[0], 9.5, 200), heads[1])
     pens: list[Pen] = []
     for at, panel in enumerate(panels):
         axes = panel_axes(page, at, len(panels))

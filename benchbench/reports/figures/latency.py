@@ -1,19 +1,23 @@
-"""Latency of each cell: as it is, and over its own median."""
+"""Latency of each cell: its median, of several processes where they were taken, and its pass."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from benchbench.reports.drawing import LogScale, scale_of
 from benchbench.reports.evidence import signs
+from benchbench.reports.figures import alt
+from benchbench.reports.figures.ends import median_span
 from benchbench.reports.figures.rows import Row, names_of, numbered, pitch_of, row_axes, row_pages
-from benchbench.reports.figures.sheet import Page, Sheet, log_axis, sign_keys
+from benchbench.reports.figures.sheet import Page, Plate, Sheet, log_axis, sign_keys
 from benchbench.reports.figures.style import DASHES, LEFT, MUTED, TOP, WIDTH
-from benchbench.reports.grouping import finite, median_ms
+from benchbench.reports.grouping import finite, pass_ms
+from benchbench.reports.processes import typical
 from benchbench.reports.wording import ABSENT, PERCENTILES, significant
-from benchbench.view import LatencyView
+from benchbench.view import CellView, LatencyView
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,38 +65,76 @@ def _published(latency: LatencyView) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def latencies(sheet: Sheet) -> Iterator[Any]:
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """The strips of all cells of a group, and the two axes that all its pages share."""
+
+    strips: Mapping[str, Strip]
+    """Of the latency pass, which is one process."""
+    medians: Mapping[str, Strip]
+    """What stands on the left: the median over several processes, else the pass."""
+    whole: LogScale
+    own: LogScale
+
+
+def latencies(sheet: Sheet) -> Iterator[Plate]:
     """Yield the pages of the cells that have been timed."""
-    timed = [(cell, median_ms(cell)) for cell in sheet.group.cells]
+    timed = [(cell, pass_ms(cell)) for cell in sheet.group.cells]
     strips = {c.id: strip(c.latency, m) for c, m in timed if c.latency and m is not None}
     cells = [cell for cell, _ in timed if cell.id in strips]
-    whole = scale_of([value for found in strips.values() for value in found.values])
+    medians = {cell.id: _over_processes(cell) or strips[cell.id] for cell in cells}
+    whole = scale_of([value for found in medians.values() for value in found.values])
     own = scale_of([v for found in strips.values() for v in found.over(found.median).values])
     if whole is None or own is None:
         return
     pages = row_pages(cells)
-    note = (
-        "Dot: p50. Box: quartiles. Ticks: p90, p95, p99 where the sample supports them; "
-        "lines end at the last tick and its mirror."
-    )
     for index, rows in enumerate(pages, 1):
-        page = sheet.page(numbered("Latency", index, len(pages)), note)
-        shown = [row.cell for row in rows if row.cell]
-        sheet.legend(page, shown, *sign_keys(shown))
-        names_of(sheet, page, rows, 132)
-        left = row_axes(page, rows, 150, 254)
-        right = row_axes(page, rows, 268, WIDTH - 90)
-        log_axis(left, whole, 4)
-        _own_axis(right, own)
-        left.set_xlabel("latency, ms (log scale)")
-        for at, row in enumerate(rows):
-            if row.cell:
-                found, shade = strips[row.cell.id], sheet.shade(row.cell)
-                style = DASHES if signs(row.cell) else "-"
-                _strip(left, at + 0.5, found, (shade, style))
-                _strip(right, at + 0.5, found.over(found.median), (shade, style))
-        _figures(page, rows)
-        yield page.figure
+        title = numbered("Latency", index, len(pages))
+        shown = tuple(row.cell for row in rows if row.cell)
+        note = _note(shown)
+        draw = partial(_page, sheet, (title, note), rows, Scaled(strips, medians, whole, own))
+        yield Plate("latency", title, note, alt.latency(shown), draw, shown)
+
+
+def _over_processes(cell: CellView) -> Strip | None:
+    """Return the median over fresh processes and its interval; None if none were taken."""
+    found = typical(cell)
+    return Strip(found.value, {}, median_span(cell), None) if found else None
+
+
+_SINGLE = (
+    "One process each. Dot: p50. Box: quartiles. Ticks: p90, p95, p99 where supported; lines end "
+    "at the last and its mirror."
+)
+_SEVERAL = (
+    "Left: p50 and 95 % interval over processes where taken. Right, tail: one process; box: "
+    "quartiles, ticks: p90, p95, p99."
+)
+
+
+def _note(cells: Sequence[CellView]) -> str:
+    """Return what is drawn, and of how many processes, in a line that the page holds."""
+    return _SEVERAL if any(typical(cell) for cell in cells) else _SINGLE
+
+
+def _page(sheet: Sheet, heads: tuple[str, str], rows: Sequence[Row], scaled: Scaled) -> Any:
+    page = sheet.page(*heads)
+    shown = [row.cell for row in rows if row.cell]
+    sheet.legend(page, shown, *sign_keys(shown))
+    names_of(sheet, page, rows, 132)
+    left = row_axes(page, rows, 150, 254)
+    right = row_axes(page, rows, 268, WIDTH - 90)
+    log_axis(left, scaled.whole, 4)
+    _own_axis(right, scaled.own)
+    left.set_xlabel("latency, ms (log scale)")
+    for at, row in enumerate(rows):
+        if row.cell:
+            found, shade = scaled.strips[row.cell.id], sheet.shade(row.cell)
+            style = DASHES if signs(row.cell) else "-"
+            _strip(left, at + 0.5, scaled.medians[row.cell.id], (shade, style))
+            _strip(right, at + 0.5, found.over(found.median), (shade, style))
+    _figures(page, rows)
+    return page.figure
 
 
 def _own_axis(axes: Any, scale: LogScale) -> None:
@@ -136,5 +178,7 @@ def _figures(page: Page, rows: Sequence[Row]) -> None:
         y = TOP - 8 - pitch * (index + 0.5)
         marks = _published(row.cell.latency)
         tail = next((f"{k} {significant(marks[k])}" for k in reversed(marks)), ABSENT)
-        for x, text in ((WIDTH - 52, significant(median_ms(row.cell))), (WIDTH - LEFT, tail)):
+        found = typical(row.cell)
+        middle = found.text if found else significant(pass_ms(row.cell))
+        for x, text in ((WIDTH - 52, middle), (WIDTH - LEFT, tail)):
             page.write(x, y, text, size=size, ha="right", va="center_baseline")

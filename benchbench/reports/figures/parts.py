@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from benchbench.reports import parts
-from benchbench.reports.figures.sheet import Sheet
+from benchbench.reports.figures import alt
+from benchbench.reports.figures.sheet import Plate, Sheet
 from benchbench.reports.figures.style import BOTTOM, INK, LEFT, MUTED, TOP, WARN, WIDTH
 from benchbench.reports.grouping import finite
 from benchbench.reports.sureness import bounds
@@ -20,23 +22,33 @@ _BAD = "#ad241b"
 _SAID = {"inconclusive": "nothing shown"}
 
 
-def part_pages(sheet: Sheet) -> Iterator[Any]:
+def part_pages(sheet: Sheet) -> Iterator[Plate]:
     """Yield the pages of the cells whose slices or classes are compared with fp32."""
     for kind in parts.PLURALS:
         found = [block for block in parts.blocks(sheet.group.cells, kind) if block.compared]
         found.sort(key=lambda block: not parts.harmed(block))
         for block in found[:MOST_CELLS]:
             for start in range(0, len(block.parts), MOST_ROWS):
-                yield _page(sheet, block, block.parts[start : start + MOST_ROWS])
+                rows = block.parts[start : start + MOST_ROWS]
+                title = f"{_title(block)} · {block.name}"
+                draw, told = partial(_page, sheet, block, rows), alt.parted(block, rows)
+                yield Plate("parts", title, _NOTE, told, draw)
+
+
+_NOTE = (
+    "Dot: difference from fp32 on the same images, hollow without an interval. Line: its own 95 % "
+    "interval. Worse: after correction."
+)
+
+
+def _title(block: parts.Block) -> str:
+    title = "Slices against fp32" if block.kind == "slice" else "Classes against fp32"
+    return f"{title} ({plural(len(block.parts), block.kind, parts.PLURALS[block.kind])})"
 
 
 def _page(sheet: Sheet, block: parts.Block, rows: Sequence[parts.Part]) -> Any:
     metric = metric_name(block.metric, block.cell.lower_is_better)
-    note = "Dot: difference from fp32 on the same images, hollow without an interval. Line: its own"
-    note += " 95 % interval. Worse: after correction."
-    title = "Slices against fp32" if block.kind == "slice" else "Classes against fp32"
-    count = plural(len(block.parts), block.kind, parts.PLURALS[block.kind])
-    page = sheet.page(f"{title} ({count})", note)
+    page = sheet.page(_title(block), _NOTE)
     page.write(LEFT, 224, sheet.hand.fit(block.name, 8, WIDTH - 2 * LEFT), color=MUTED)
     pitch = min(20.0, (TOP - 12 - BOTTOM) / len(rows))
     axes = page.axes(150, TOP - 12 - pitch * len(rows), WIDTH - 122, TOP - 12)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from benchbench.reports import severity
+from benchbench.reports.figures import alt
 from benchbench.reports.figures.panels import Pen, batches, legend, panel_axes, pen
-from benchbench.reports.figures.sheet import Sheet, caption_of
+from benchbench.reports.figures.sheet import Plate, Sheet, caption_of
 from benchbench.reports.figures.style import INK, SHADES
 from benchbench.reports.figures.text import Hand
 from benchbench.reports.grouping import Group, finite
@@ -15,24 +17,32 @@ from benchbench.reports.wording import metric_name
 from benchbench.view import RunView
 
 
-def severity_pages(run: RunView, hand: Hand) -> Iterator[Any]:
+def severity_pages(run: RunView, hand: Hand) -> Iterator[Plate]:
     """Yield a page for every three corruptions of a dataset."""
     found = severity.panels(run.cells)[: severity.MOST_PANELS]
     for base in dict.fromkeys((panel.dataset, panel.split) for panel in found):
         own = [panel for panel in found if (panel.dataset, panel.split) == base]
         for panels in batches(own):
-            yield _page(run, hand, panels)
+            note, told = _note(panels), alt.falling(panels)
+            draw = partial(_page, run, hand, note, panels)
+            yield Plate("severity", _TITLE, note, told, draw)
 
 
-def _page(run: RunView, hand: Hand, panels: Sequence[severity.Panel]) -> Any:
+_TITLE = "Accuracy against severity"
+
+
+def _note(panels: Sequence[severity.Panel]) -> str:
+    note = "Severity 0: the images as they are. Bars: 95 % intervals at this n. The vertical axis"
+    more = max(panel.more for panel in panels)
+    return note + " need not start at 0." + (f" Not drawn: {more:,} more cells." if more else "")
+
+
+def _page(run: RunView, hand: Hand, note: str, panels: Sequence[severity.Panel]) -> Any:
     first = panels[0].lines[0].cell
     cells = tuple(line.cell for panel in panels for line in panel.lines)
     group = Group(panels[0].dataset, panels[0].split, first.task, first.batch, cells)
     sheet = Sheet(group, (), hand, caption_of(group, run))
-    note = "Severity 0: the images as they are. Bars: 95 % intervals at this n. The vertical axis"
-    more = max(panel.more for panel in panels)
-    note += " need not start at 0." + (f" Not drawn: {more:,} more cells." if more else "")
-    page = sheet.page("Accuracy against severity", note)
+    page = sheet.page(_TITLE, note)
     pens: list[Pen] = []
     for at, panel in enumerate(panels):
         axes = panel_axes(page, at, len(panels))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,23 @@ from benchbench.reports.figures.text import Hand
 from benchbench.reports.grouping import Group
 from benchbench.reports.wording import ABSENT, absence, leaves, plural, short
 from benchbench.view import CellView, RunView
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A page that is drawn when asked."""
+
+    kind: str
+    """Such as ``tradeoff``; plates of one kind and group follow one another."""
+    title: str
+    note: str
+    """What its marks mean."""
+    alt: str
+    """What it shows, in words, for those who do not see it."""
+    draw: Callable[[], Any]
+    """Return matplotlib's figure; only inside the settings of :mod:`.plates`."""
+    cells: tuple[CellView, ...] = ()
+    """Those that it shows, where a chart of the same can be made from them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ SHADES = (
 )  # fmt: skip
 """The light colours of the HTML page's style sheet, safe for colour-blind readers."""
 INK, MUTED, LINE, WARN = "#14181d", "#5f6975", "#e1e5ea", "#865300"
+GOOD, BAD = "#1a6b2f", "#ad241b"
 FONT = "DejaVu Sans"  # matplotlib brings it: every machine draws the same page
 DASHES = (0, (2.4, 1.8))
+DOTS = (0, (0.8, 2.0))
 STYLE = {
     "pdf.fonttype": 42,
     "text.parse_math": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import cached_property
 
 from benchbench.reports.figures.style import FONT
 from benchbench.reports.wording import short
@@ -11,14 +12,16 @@ from benchbench.reports.wording import short
 class Hand:
     """Measures and cuts text in the one font of the figures."""
 
-    def __init__(self) -> None:
+    @cached_property
+    def _known(self) -> set[int]:
+        """Return the characters that the font has; it is read when the first text is."""
         from matplotlib.font_manager import findfont, get_font
 
         plain, bold = (
             set(get_font(findfont(name)).get_charmap()) for name in (FONT, f"{FONT}:bold")
         )
         # TrueType in PDF reaches the basic plane only.
-        self._known = {code for code in plain & bold if code <= 0xFFFF}
+        return {code for code in plain & bold if code <= 0xFFFF}
 
     def safe(self, text: object) -> str:
         """Return *text* on one line; a character that the font lacks becomes a box."""

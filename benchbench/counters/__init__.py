@@ -1,0 +1,1 @@
+"""Counters of parameters and multiplications, one for each format of model file."""

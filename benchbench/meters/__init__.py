@@ -1,0 +1,1 @@
+"""Meters: what reads energy and power; see :class:`benchbench.protocols.Meter`."""
