@@ -21,6 +21,7 @@ from benchbench.bundles.format import MANIFEST, SUMS, BundleManifest, Packed
 from benchbench.bundles.writing import write_bundle
 from benchbench.cli import main
 from benchbench.errors import StoreError, UsageError
+from benchbench.store import Store
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("plugins_path")
@@ -176,7 +177,7 @@ def test_a_stranger_reproduces_it_where_the_originals_are_gone(
 ) -> None:
     store = tmp_path / "store"
     shutil.copytree(home / "store", store)  # it measures anew even where the same run is stored
-    (old,) = api.Store(store).runs()
+    (old,) = Store(store).runs()
     with away(home) as gone:
         found = api.reproduce(gone / whole.name, store=store, cache=tmp_path / "cache")
     assert found.obstacle is None
@@ -187,7 +188,7 @@ def test_a_stranger_reproduces_it_where_the_originals_are_gone(
     assert found.again is not None
     (cell,) = found.again.cells
     assert (cell.accuracy, found.again.answer, found.exit_code) == ("equal", "reproduced", 0)
-    assert {run.id for run in api.Store(store).runs()} == {old.id, found.again.run}
+    assert {run.id for run in Store(store).runs()} == {old.id, found.again.run}
     new = api.find_run(found.again.run, store=store)
     assert next(new.results()).started > next(old.results()).started
     assert found.again.comparison is not None
