@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from functools import cache
@@ -15,7 +16,12 @@ from tests import tiny
 
 
 def pytest_configure() -> None:
-    """Give each of several test processes a device lock of its own: one process a machine has one."""
+    """Let ctrl-C reach tests, and give each of several test processes a device lock of its own.
+
+    A shell starts what it puts in the background with ctrl-C ignored, and children inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker:
         folder = Path(tempfile.gettempdir()) / f"benchbench-tests-{os.getuid()}-{worker}"
