@@ -96,6 +96,7 @@ def test_nothing_can_be_swapped_in_them(half: Path, tmp_path: Path) -> None:
     [
         ({"predictions": {"kind": "coco-results", "path": "none.json"}}, "No such file"),
         ({"task": "classification"}, "holds no predictions of classification"),
+        ({"metric": "coco-masks"}, "but the predictions 'coco-results' are of detection"),
         ({"input": {"size": [8, 8]}}, "unknown key 'input'"),
     ],
 )

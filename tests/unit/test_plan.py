@@ -11,6 +11,7 @@ from benchbench import plugins
 from benchbench.errors import SuiteError
 from benchbench.plan import Plan, make_plan
 from benchbench.suite.load import load_suite
+from benchbench.types import Cell
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("plugins_path")
@@ -123,6 +124,25 @@ def test_the_id_changes_exactly_with_what_the_result_depends_on(
         other |= changes
     before, after = plan(tmp_path, base), plan(tmp_path, other)
     assert (before.cells[0].cell.id != after.cells[0].cell.id) is changed
+
+
+def test_a_tokenizer_enters_by_its_content_and_not_by_its_folder(
+    tmp_path: Path, folder: Path
+) -> None:
+    def planned(place: str, content: str) -> Cell:
+        file = tmp_path / place / "tokenizer.json"
+        file.parent.mkdir()
+        file.write_text(content)
+        data = tiny.suite(folder, runtimes=[tiny.faulty("a")])
+        data["models"][0]["input"]["texts"] = {"tokenizer": str(file)}
+        (only,) = plan(tmp_path, data).cells
+        return only.cell
+
+    here, moved, other = planned("a", "{}"), planned("b", "{}"), planned("c", "{ }")
+    assert here.spec["input"]["texts"]["tokenizer"] != moved.spec["input"]["texts"]["tokenizer"]
+    assert here.provides is not None
+    assert (here.id, here.provides.key) == (moved.id, moved.provides.key)
+    assert here.id != other.id
 
 
 def test_the_calibration_images_are_part_of_the_artifacts_key(tmp_path: Path, folder: Path) -> None:
