@@ -17,10 +17,10 @@ from benchbench.definitions_view import LoadGenSummary
 from benchbench.energy_view import EnergyView
 from benchbench.errors import MeterError
 from benchbench.load_view import CamerasView, MultiStreamView, OfflineView, ServerView
-from benchbench.measure import energy_pooled
 from benchbench.measure.scenarios import Cameras
 from benchbench.stats import definitions_mlperf as mlperf
 from benchbench.stats import energy, load, processes, soak
+from benchbench.stats.energy_pooled import per_trial, pooled
 from benchbench.stats.energy_spans import Measured
 from benchbench.stats.latency import query_ns
 from benchbench.stats.queries import Load, unpack
@@ -185,8 +185,8 @@ def _energies(run: Run, taken: Iterable[Taken]) -> Iterator[EnergyView]:
         views = [energy.summarise(one, meter) for one in columns]
         sound = [at for at, view in enumerate(views) if view.gross_j_per_image.value is not None]
         if len(sound) > 1:
-            trials = [energy_pooled.per_trial(measured_of(columns[at])) for at in sound]
-            yield energy_pooled.pooled([views[at] for at in sound], trials)
+            trials = [per_trial(measured_of(columns[at])) for at in sound]
+            yield pooled([views[at] for at in sound], trials)
         else:
             yield views[sound[0] if sound else 0]
 

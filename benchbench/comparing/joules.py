@@ -11,7 +11,7 @@ from benchbench.compare_view import Delta
 from benchbench.comparing.ends import SAME, Two, as_ratio, logs, points, welch
 from benchbench.comparing.sides import Source
 from benchbench.comparing.times import of_turns
-from benchbench.measure.energy_pooled import differ, per_trial
+from benchbench.stats.energy_pooled import differ, per_trial
 from benchbench.store import Run
 from benchbench.taken import columns_of, energy_takes, measured_of
 from benchbench.types import Taken

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from benchbench.compare_view import Delta
 from benchbench.comparing import Two, turns_between
+from benchbench.comparing.ends import ratio_of
 from benchbench.gating.figures import Unknown
 from benchbench.gating.looks import TRIAL_LOOKS, spent
+from benchbench.stats import sequential
 from benchbench.stats.limits import Estimate, Exact, Known, Sense, Tails, Watched, tails
 from benchbench.stats.processes import FEW
 
@@ -55,7 +57,7 @@ def narrower(found: Delta) -> str | None:
 def ratios(two: Two, found: Delta) -> tuple[tuple[float, ...], bool] | None:
     """Return the log ratios b / a of each pair that took turns, and whether each was looked at.
 
-    Of time or of energy, as *found* is.
+    Of time or of energy, as *found* is; those too that were taken after the comparison was settled.
     """
     told = turns_between(two, found.quantity, found.subject)
     if told is None:
@@ -79,14 +81,48 @@ class Pairs:
     """Whether pairs could be taken where there are none."""
 
 
+def over_all(found: Delta, pairs: Pairs) -> Delta:
+    """Return *found* with the change, interval and basis of all pairs, where all of them decide.
+
+    A gate may ask for more pairs than settled the run's own comparison. The interval holds whenever
+    one stops; its ends are None where the pairs carry none.
+    """
+    values = _decisive(found, pairs)
+    if values is None or found.level is None:
+        return found
+    mean = sequential.bounds(values, (1 - found.level) / 2)
+    change, low, high = (
+        None if one is None else ratio_of(one) for one in (mean.value, mean.low, mean.high)
+    )
+    told = f"{len(values)} pairs, looked at one by one"
+    settled = _count(found)
+    if settled is not None and settled < len(values):
+        told += f" (the comparison was settled after {settled})"
+    update = {"change": change, "low": low, "high": high, "reason": mean.reason, "basis": told}
+    return found.model_copy(update=update)
+
+
+def _decisive(found: Delta, pairs: Pairs) -> tuple[float, ...] | None:
+    """Return the log ratios, looked at one by one, that decide; None where something else does."""
+    if found.change is None or found.design != "turns" or pairs.found is None:
+        return None
+    values, watched = pairs.found
+    return values if pairs.watched or watched else None
+
+
+def _count(found: Delta) -> int | None:
+    """Return how many values the change is the mean of."""
+    return None if found.df is None else round(found.df) + 1
+
+
 def known_change(found: Delta, pairs: Pairs) -> Known | Unknown:
     """Return what *found* says; Unknown where it can decide nothing."""
     if found.change is None:
         return Unknown(found.reason or "there is no change to tell")
     if found.design == "trend":
         return _trend(found, pairs)
-    if found.design == "turns" and pairs.found and (pairs.watched or pairs.found[1]):
-        return Watched(pairs.found[0], 2 if pairs.watched and pairs.rounds else 1)
+    if values := _decisive(found, pairs):
+        return Watched(values, 2 if pairs.watched and pairs.rounds else 1)
     if found.design == "counted" or (found.se is None and found.low == found.high is not None):
         return Exact(found.change)
     if not found.se:
@@ -100,14 +136,16 @@ def _looks(found: Delta, pairs: Pairs) -> int:
     """Return what p-values are multiplied by where more may be taken and looked at again."""
     if found.design == "trials":
         return TRIAL_LOOKS
-    if found.design != "rounds" or found.df is None:
+    count = _count(found)
+    if found.design != "rounds" or count is None:
         return 1
-    return spent(round(found.df) + 1) * (2 if pairs.rounds else 1)
+    return spent(count) * (2 if pairs.rounds else 1)
 
 
 def few_rounds(found: Delta) -> bool:
     """Return whether a change rests on so few rounds that it must not fail a build alone."""
-    return found.design == "rounds" and found.df is not None and found.df + 1 < FEW
+    count = _count(found)
+    return found.design == "rounds" and count is not None and count < FEW
 
 
 def change_tails(known: Known, found: Delta, limit: float, sense: Sense) -> Tails:

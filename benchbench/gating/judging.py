@@ -18,6 +18,7 @@ from benchbench.gating.changes import (
     few_rounds,
     known_change,
     narrower,
+    over_all,
     ratios,
 )
 from benchbench.gating.doubts import CODES
@@ -48,8 +49,6 @@ _NO_BASELINE = (
 )
 _OPEN = "the search leaves it open: it lies above what was met and below what was missed"
 _LEVEL = 0.95
-_WIDE = 1.0
-"""Margins from here on, a share, are no questions of pairs that take turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +207,12 @@ class Judge:
         if self.admit:
             keys = (one.key for one in differing(*ends) if one.spoils)
             self.used.update(key for key in keys if _matches(key, self.admit))
-        view = _with_change(view, limit, found)
         turns = self._turns(limit, other, cell, found)
+        pairs = self._pairs(other, cell, found, able=turns is not None)
+        found = over_all(found, pairs)
+        view = _with_change(view, limit, found)
         single = quantity(cell, limit.figure).basis if found.change is not None else None
-        said = known_change(found, self._pairs(other, cell, found, able=turns is not None))
+        said = known_change(found, pairs)
         if single == "one run" and found.design == "trend" and self._alike(other):
             view = view.model_copy(update={"basis": "one run each"})
             said = Exact(found.change or 0.0)
@@ -249,7 +250,7 @@ class Judge:
         watched pairs of them.
         """
         timed = cell.latency is not None and other.cell.latency is not None
-        if not timed or found.change is None or limit.margin >= _WIDE:
+        if not timed or found.change is None:
             return None
         ends = other.cell.id, cell.id, limit.margin
         if found.quantity == "energy" and found.design == "turns" and self._own(other):

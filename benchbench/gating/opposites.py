@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -16,6 +16,10 @@ from benchbench.view import CellView
 FP32 = "fp32"
 _NEW = "measure a new run, after a change say (run --fresh), or name another baseline"
 _KEYS = ("model", "runtime", "precision", "device", "batch", "dataset")
+_OF_FP32 = Where(precision=(FP32,))
+Keys = tuple[str, ...]
+Values = tuple[object, ...]
+"""Of a cell, one for each of the keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,19 @@ def picks(where: Where, cell: CellView) -> bool:
     )
 
 
+def _values(cell: CellView, keys: Keys) -> Values:
+    return tuple(getattr(cell, key) for key in keys)
+
+
+def _grouped(cells: Iterable[CellView], where: Where, keys: Keys) -> dict[Values, list[CellView]]:
+    """Return the cells that *where* picks, in their order, by what they are in *keys*."""
+    groups: dict[Values, list[CellView]] = {}
+    for cell in cells:
+        if picks(where, cell):
+            groups.setdefault(_values(cell, keys), []).append(cell)
+    return groups
+
+
 @dataclass(slots=True)
 class Opposites:
     """Finds them; what is read from the store is read once."""
@@ -49,6 +66,7 @@ class Opposites:
     settings: Sequence[str] = ()
     _opened: dict[str, Source] = field(default_factory=dict)
     _pairs: dict[str, dict[str, list[CellView]]] = field(default_factory=dict)
+    _alike: dict[tuple[Where, Keys], dict[Values, list[CellView]]] = field(default_factory=dict)
 
     def of(self, cell: CellView, against: str | Where) -> tuple[Opposite, ...] | Unknown:
         """Return what *cell* is set against; Unknown where there is nothing.
@@ -59,9 +77,7 @@ class Opposites:
         if isinstance(against, Where):
             return () if self._itself(against, cell) else self._here(self._like(against, cell))
         if against.lower() == FP32:
-            if cell.precision == FP32:
-                return ()
-            return self._here(self._like(Where(precision=(FP32,)), cell))
+            return () if cell.precision == FP32 else self._here(self._like(_OF_FP32, cell))
         return self._elsewhere(cell, against)
 
     def _itself(self, where: Where, cell: CellView) -> bool:
@@ -69,11 +85,11 @@ class Opposites:
 
     def _like(self, where: Where, cell: CellView) -> Iterator[CellView]:
         """Yield the cells that *where* picks and that are alike in what it does not name."""
-        same = [key for key in (*_KEYS, "split", "task") if key not in where.model_fields_set]
-        for one in self.source.view.cells:
-            alike = all(getattr(one, key) == getattr(cell, key) for key in same)
-            if one.id != cell.id and alike and picks(where, one):
-                yield one
+        same = tuple(key for key in (*_KEYS, "split", "task") if key not in where.model_fields_set)
+        if (where, same) not in self._alike:
+            self._alike[where, same] = _grouped(self.source.view.cells, where, same)
+        alike = self._alike[where, same].get(_values(cell, same), [])
+        return (one for one in alike if one.id != cell.id)
 
     def _here(self, cells: Iterator[CellView]) -> tuple[Opposite, ...] | Unknown:
         found = tuple(Opposite(self.source, one, one.label) for one in cells)

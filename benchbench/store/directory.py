@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -208,7 +209,7 @@ class Run:
                 f"cannot read {path}: {error.strerror}",
                 hint="run the suite again: it measures this cell anew",
             ) from None
-        if sha256_file(path) != ref.sha256:
+        if hashlib.sha256(data).hexdigest() != ref.sha256:
             raise StoreError(
                 f"{path} is not what was stored: its SHA-256 differs",
                 hint="run the suite again: it measures this cell anew",

@@ -8,6 +8,11 @@ score), half Student's with 9 degrees of freedom (10 processes). Three questions
 - One limit is broken, just so, and the others hold by far. How often does the gate pass?
 - One limit is broken by three standard errors. How often does the gate fail?
 
+The same is asked of gates that a retry decides: each limit is on a figure of fresh processes, which
+vary by a normal error of their logarithms. Limits that are undecided are looked at again with more
+processes, at 10, 20 and 40, or after each one from 10 to 40, until the gate has a verdict. Three
+standard errors are here those of 40 processes. Without a share every look has all of alpha.
+
     python docs/studies/gate_errors.py [--gates 20000]
 
 It writes gate_errors.json and gate_errors.svg beside itself.
@@ -17,13 +22,24 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchbench.stats.limits import ALPHA, Estimate, Tails, adjust, outcome, tails, together
+from benchbench.gating.looks import MOST, PLANNED, spent
+from benchbench.stats.limits import (
+    ALPHA,
+    Estimate,
+    Outcome,
+    Tails,
+    adjust,
+    outcome,
+    tails,
+    together,
+)
 
 FOLDER = Path(__file__).parent
 SIZES = (1, 3, 10, 30, 100)
@@ -50,11 +66,15 @@ def asked(errors: NDArray[Any], spread: NDArray[Any], above: NDArray[Any]) -> li
     return found
 
 
+def outcomes(found: Sequence[Tails]) -> list[Outcome]:
+    """Return the verdict on each limit of a gate."""
+    adjusted = adjust([one.broken for one in found], [False] * len(found))
+    return [outcome(one.holds, p) for one, p in zip(found, adjusted, strict=True)]
+
+
 def verdicts(found: list[Tails]) -> tuple[str, bool]:
     """Return the gate's verdict, and whether it would fail without a correction."""
-    adjusted = adjust([one.broken for one in found], [False] * len(found))
-    told = [outcome(one.holds, p) for one, p in zip(found, adjusted, strict=True)]
-    return together(told), any(one.broken <= ALPHA for one in found)
+    return together(outcomes(found)), any(one.broken <= ALPHA for one in found)
 
 
 def shares(gates: int, limits: int, common: float, seed: int = 0) -> dict[str, float]:
@@ -71,6 +91,71 @@ def shares(gates: int, limits: int, common: float, seed: int = 0) -> dict[str, f
         counts["passes"] += verdicts(just + others)[0] == "pass"
         counts["finds"] += verdicts(clearly + others)[0] == "fail"
     return {name: count / gates for name, count in counts.items()}
+
+
+# --- gates that a retry decides ------------------------------------------------------------
+
+
+def looked(
+    values: NDArray[Any], above: NDArray[Any], counts: Sequence[int], shared: bool
+) -> tuple[Outcome, float]:
+    """Return the first verdict of one gate, and how many processes it took by limit.
+
+    *values*: (limits, processes) errors of each process; *above*: (limits,) how far the true value
+    is above its limit, in their standard deviations. *shared*: whether the looks share alpha.
+    """
+    found: dict[int, Tails] = {}
+    taken = np.zeros(len(values))
+    undecided = list(range(len(values)))
+    verdict: Outcome = "inconclusive"
+    for count in counts:
+        for limit in undecided:
+            own = values[limit, :count]
+            mean, se = float(own.mean() + above[limit]), float(own.std(ddof=1) / count**0.5)
+            looks = spent(count) if shared else 1
+            found[limit] = tails(Estimate(mean, se, count - 1, looks=looks), 0.0, "at most")
+            taken[limit] = count
+        told = outcomes([found[limit] for limit in range(len(values))])
+        verdict = together(told)
+        if verdict != "inconclusive":
+            break
+        undecided = [limit for limit, one in enumerate(told) if one == "inconclusive"]
+    return verdict, float(taken.mean())
+
+
+def looked_shares(
+    gates: int, limits: int, counts: Sequence[int], seed: int = 0
+) -> dict[str, float]:
+    """Return how often gates of so many limits are wrong if they are looked at after *counts*.
+
+    ``processes`` is how many each limit took where all hold by three standard errors.
+    """
+    random = np.random.default_rng([seed, limits, len(counts)])
+    clear = 3 * counts[-1] ** -0.5
+    just, hold = np.zeros(limits), np.full(limits, -clear)
+    others = np.full(limits - 1, -FAR * counts[0] ** -0.5)
+    one, broken = np.append(0.0, others), np.append(clear, others)
+    names = ("fails", "passes", "finds", "processes", "fails without a share")
+    totals = dict.fromkeys(names, 0.0)
+    for _ in range(gates):
+        values = random.standard_normal((limits, counts[-1]))
+        totals["fails"] += looked(values, just, counts, True)[0] == "fail"
+        totals["passes"] += looked(values, one, counts, True)[0] == "pass"
+        totals["finds"] += looked(values, broken, counts, True)[0] == "fail"
+        totals["processes"] += looked(values, hold, counts, True)[1]
+        totals["fails without a share"] += looked(values, just, counts, False)[0] == "fail"
+    return {name: round(total / gates, 5) for name, total in totals.items()}
+
+
+def retries(gates: int) -> list[dict[str, Any]]:
+    """Return the shares of gates that look as a retry plans to, or after every process."""
+    each = tuple(range(PLANNED[0], MOST + 1))
+    asked = [(size, "planned", PLANNED) for size in (1, 3, 10)]
+    asked += [(size, "each", each) for size in (1, 3)]
+    return [
+        {"limits": size, "looks": name, **looked_shares(gates, size, counts)}
+        for size, name, counts in asked
+    ]
 
 
 def draw(found: list[dict[str, Any]]) -> None:
@@ -110,7 +195,8 @@ def main() -> None:
         for common, sizes in ((0.0, SIZES), (0.5, (10,)))
         for size in sizes
     ]
-    document = {"gates": gates, "alpha": ALPHA, "df": DF, "shares": found}
+    looks = retries(gates)
+    document = {"gates": gates, "alpha": ALPHA, "df": DF, "shares": found, "looks": looks}
     (FOLDER / "gate_errors.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     draw(found)
 

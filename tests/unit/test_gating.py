@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
+from math import exp, log
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchbench import limits
+from benchbench import api, limits, turnbook
 from benchbench.baselines import Process
 from benchbench.cli.verdict import print_gate
 from benchbench.compare_view import Delta, Side
@@ -25,9 +28,12 @@ from benchbench.gating.opposites import Opposites
 from benchbench.gating.retrying import Turns
 from benchbench.gating.verdicts import Judged, decided, exit_code
 from benchbench.load_view import LoadProbe, ServerView
-from benchbench.stats.limits import Estimate, Exact, Watched
+from benchbench.stats import sequential
+from benchbench.stats.limits import Estimate, Exact, Watched, tails
+from benchbench.stats.turns import Pair
 from benchbench.store import Store
 from benchbench.suite.gates import GateEntry, LoadedGate
+from benchbench.suite.takes import Where
 from benchbench.turns_view import (
     ProcessesView,
     ProcessFigure,
@@ -35,8 +41,17 @@ from benchbench.turns_view import (
     RatioView,
     TurnsView,
 )
-from benchbench.types import ArtifactInfo, Caveat, Elsewhere, Failure, Variant
+from benchbench.types import (
+    ArtifactInfo,
+    Caveat,
+    Compared,
+    Elsewhere,
+    Failure,
+    LookRule,
+    Variant,
+)
 from benchbench.view import CellView, Interval, LatencyView, RunView
+from tests import report_measured
 
 LEVEL = 0.95
 
@@ -62,12 +77,23 @@ def processes(low: float, high: float, count: int = 10, **more: Any) -> Processe
     return ProcessesView(processes=count, grade="full", wall=wall, cpu=wall, **more)
 
 
-def judge(cells: Sequence[CellView], *entries: GateEntry, **options: Any) -> tuple[LimitView, ...]:
-    view = RunView(run="r", suite="s", created="", updated="", cells=tuple(cells))
+def judged(
+    cells: Sequence[CellView],
+    *entries: GateEntry,
+    turns: Sequence[TurnsView] = (),
+    **options: Any,
+) -> list[Judged]:
+    view = RunView(
+        run="r", suite="s", created="", updated="", cells=tuple(cells), turns=tuple(turns)
+    )
     source = Source(Side(text="r", run="r"), view, view.cells, None)
     made = Judge(source, Opposites(source, Store(Path("nowhere"))), **options)
     loaded = [LoadedGate(one, limits.parse(one.limit), "f.yaml", 3) for one in entries]
-    return decided(made.all(loaded), 0.05)
+    return made.all(loaded)
+
+
+def judge(cells: Sequence[CellView], *entries: GateEntry, **more: Any) -> tuple[LimitView, ...]:
+    return decided(judged(cells, *entries, **more), 0.05)
 
 
 def only(found: Sequence[LimitView]) -> LimitView:
@@ -202,6 +228,30 @@ def test_fp32_is_passed_over_and_a_cell_without_its_like_is_inconclusive() -> No
         judge([cell("a")], entry("no more than 1 point of map lost than fp32"))
 
 
+def test_opposites_are_alike_in_what_the_limit_does_not_name() -> None:
+    grid = product(("x", "y"), ("torch", "onnxruntime"), ("fp32", "int8"), (1, 8))
+    cells = [cell(f"{m}{r}{p}{b}", model=m, runtime=r, precision=p, batch=b) for m, r, p, b in grid]
+    view = RunView(run="r", suite="s", created="", updated="", cells=tuple(cells))
+    source = Source(Side(text="r", run="r"), view, view.cells, None)
+    opposites = Opposites(source, Store(Path("nowhere")))
+
+    def found(name: str, against: str | Where) -> list[str] | None:
+        of = next(one for one in cells if one.id == name)
+        told = opposites.of(of, against)
+        return None if isinstance(told, Unknown) else [one.cell.id for one in told]
+
+    for _ in range(2):  # found anew, and as it was kept
+        assert found("xtorchint81", "fp32") == ["xtorchfp321"]
+        assert found("xtorchfp321", "fp32") == []
+        assert found("yonnxruntimeint88", Where(runtime=("to*",))) == ["ytorchint88"]
+        assert found("ytorchint88", Where(runtime=("to*",))) == []
+        every = [one.id for one in cells if one.runtime == "torch" and one.model == "x"]
+        wide = Where(runtime=("torch",), precision=("*",), batch=(1, 8))
+        assert found("xonnxruntimeint81", wide) == every
+        assert found("xonnxruntimeint81", Where(runtime=("torch",))) == ["xtorchint81"]
+        assert found("xtorchint81", Where(runtime=("none",))) is None
+
+
 def change(**changes: Any) -> Delta:
     made = Delta(
         quantity="latency.p50", family="latency", unit="ms", higher_is_better=False, a=10, b=10.4,
@@ -236,8 +286,6 @@ def test_a_trend_is_unknown_equal_draws_are_exact_and_retries_watch_every_pair()
 
 
 def test_turns_are_found_whichever_side_was_the_baseline() -> None:
-    from tests import report_measured
-
     view = report_measured.measured()
     turns = next(one for one in view.turns if one.log_ratios)
     cells = {one.id: one for one in view.cells}
@@ -266,6 +314,99 @@ def test_energy_by_turns_is_judged_by_the_ratios_of_energy() -> None:
     assert ratios(two, change(**asked)) == ((0.7, 0.8), True)
     assert ratios(two, change(**asked, subject="meter=rapl")) is None
     assert ratios(two, change()) == ((0.1, 0.2), True)
+
+
+LOGS = (0.1798, 0.1835, 0.1810, 0.1842, 0.1899)
+"""Log ratios of pairs: slower by 20 %, and the last one a little off."""
+
+
+def compared_after(
+    logs: Sequence[float], margin: float = 0.05, rule: LookRule = "sequence"
+) -> TurnsView:
+    """Return the comparison of b with a whose pairs' log ratios were *logs*."""
+    asked = Compared(
+        id="c", baseline="a", candidate="b", slower=margin, pairs=4, most_pairs=20, rule=rule,
+        takes=(),
+    )  # fmt: skip
+    one = np.full((3, 5), 1_000_000_000)
+    taken = [Pair(np.array([0, 1, 0]), one, np.round(one * exp(v)).astype(int)) for v in logs]
+    return turnbook.view(asked, taken, 1)
+
+
+def timed(name: str, median_ms: float, **changes: Any) -> CellView:
+    late = LatencyView.model_construct(p50_ms=median_ms, queries=99, withheld={})
+    return cell(name, latency=late, **changes)
+
+
+def two_timed(ratio: float = 1.2) -> list[CellView]:
+    return [timed("a", 10.0), timed("b", 10.0 * ratio, precision="int8", runtime="a")]
+
+
+def test_a_line_shows_all_pairs_that_decide_and_the_comparison_keeps_those_that_settled_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    turns = compared_after(LOGS)
+    assert (turns.verdict, turns.pairs, len(turns.log_ratios)) == ("regression", 4, 5)
+    text = "no more than 5 % slower than fp32"
+    limit = only(judge(two_timed(), entry(text), turns=[turns], retries=True))
+    assert limit.basis == "5 pairs, looked at one by one (the comparison was settled after 4)"
+    bounds = sequential.bounds(LOGS, 0.025)
+    assert limit.change == pytest.approx(exp(np.mean(LOGS)))
+    ends = (limit.change_low, limit.change_high)
+    assert ends == pytest.approx((exp(bounds.low), exp(bounds.high)))
+    assert limit.p_broken == tails(Watched(turns.log_ratios), 1.0, "at most").broken
+    settled = only(judge(two_timed(), entry(text), turns=[compared_after(LOGS[:4])]))
+    assert settled.basis == "4 pairs, looked at one by one"
+    assert settled.change < limit.change
+
+    gate = GateView(run="r", suite="s", created="", outcome=limit.outcome, on_inconclusive="retry",
+                    exit_code=1, alpha=0.05, limits=(limit,))  # fmt: skip
+    print_gate(gate)
+    percent = [f"{100 * (one - 1):+.1f} %" for one in (limit.change, *ends)]
+    low_high = f"({percent[1]} to {percent[2]})"
+    assert f"{percent[0]} {low_high}; {limit.basis}" in capsys.readouterr().out
+    assert gate.document()["limits"][0]["basis"] == limit.basis
+    view = report_measured.measured().model_copy(update={"gate": gate})
+    told = f"{limit.change:.4g} ×"
+    span = f"interval {ends[0]:.4g} × to {ends[1]:.4g} ×; {limit.basis}"
+    for kind in ("junit", "github-summary", "github-annotations", "html"):
+        made = api.rendered(view, kind).decode()
+        assert told in made, kind
+        assert span in made, kind
+    assert limit.basis in api.rendered(view, "latex").decode()
+
+
+def test_pairs_at_fixed_looks_decide_as_they_are_unless_a_retry_may_take_more() -> None:
+    turns = compared_after(LOGS, rule="two-looks")
+    assert (turns.settled_by, turns.pairs) == ("looks", 4)
+    text = entry("no more than 5 % slower than fp32")
+    fixed = only(judge(two_timed(), text, turns=[turns]))
+    assert fixed.basis == "4 pairs"
+    assert fixed.change == pytest.approx(exp(np.mean(LOGS[:4])))
+    retried = only(judge(two_timed(), text, turns=[turns], retries=True))
+    assert retried.basis.startswith("5 pairs, looked at one by one")
+    assert retried.change == pytest.approx(exp(np.mean(LOGS)))
+
+
+def test_pairs_that_carry_no_bounds_have_a_change_without_an_interval() -> None:
+    turns = compared_after(LOGS[:2])
+    limit = only(judge(two_timed(), entry("no more than 5 % slower than fp32"), turns=[turns]))
+    assert (limit.outcome, limit.basis) == ("inconclusive", "2 pairs, looked at one by one")
+    assert (limit.change_low, limit.change_high) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"), [(3.0, "pass"), (3.97, "inconclusive"), (5.0, "fail")]
+)
+def test_a_margin_of_several_times_is_settled_by_pairs(ratio: float, verdict: str) -> None:
+    text = entry("no more than 300 % slower than fp32")
+    (before,) = judged(two_timed(ratio), text, retries=True)
+    assert before.turns == Turns("a", "b", 3.0, looks=2)
+    logs = [log(ratio) + more for more in (0.02, -0.01, 0.015, -0.02, 0.005)]
+    turns = compared_after(logs, margin=3.0)
+    assert turns.verdict == {"fail": "regression"}.get(verdict, verdict)
+    limit = only(judge(two_timed(ratio), text, turns=[turns], retries=True))
+    assert (limit.outcome, limit.limit) == (verdict, 4.0)
 
 
 def test_pairs_with_another_run_are_of_the_very_file_that_it_measured() -> None:

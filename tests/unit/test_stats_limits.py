@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from benchbench.gating.looks import MOST, PLANNED
 from benchbench.stats.limits import (
     Between,
     Estimate,
@@ -141,9 +143,24 @@ def test_simulated_gates_are_wrong_in_at_most_the_level(study: ModuleType, limit
     assert found["finds"] > 0.6
 
 
+@pytest.mark.parametrize(
+    ("gates", "counts"), [(1000, PLANNED), (300, range(PLANNED[0], MOST + 1))],
+    ids=["planned", "after each"],
+)  # fmt: skip
+def test_gates_that_are_looked_at_again_are_wrong_in_at_most_the_level(
+    study: ModuleType, gates: int, counts: Sequence[int]
+) -> None:
+    found = study.looked_shares(gates, 2, tuple(counts), seed=7)
+    most = 0.05 + 3 * math.sqrt(0.05 * 0.95 / gates)
+    assert max(found["fails"], found["passes"]) <= most
+    assert found["fails without a share"] > most
+    assert found["finds"] > 0.5
+    assert PLANNED[0] < found["processes"] < MOST
+
+
 def test_the_committed_study_keeps_the_level() -> None:
     found = json.loads(STUDY.with_suffix(".json").read_text("utf-8"))
     assert found["gates"] >= 20_000
     most = found["alpha"] + 3 * math.sqrt(0.05 * 0.95 / found["gates"])
-    for row in found["shares"]:
+    for row in (*found["shares"], *found["looks"]):
         assert max(row["fails"], row["passes"]) <= most

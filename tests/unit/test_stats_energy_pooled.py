@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from benchbench.measure.energy import EnergyPlan, measure
-from benchbench.measure.energy_pooled import DIFFER, differ, per_trial, pooled
 from benchbench.measure.sampler import Readings
 from benchbench.meters.nvml import reading
 from benchbench.stats.energy import summarise
+from benchbench.stats.energy_pooled import DIFFER, differ, per_trial, pooled
 from benchbench.taken import measured_of
 from benchbench.view import EnergyView
 from tests.fake_nvml import GPU, Fake, build, loaded
