@@ -11,6 +11,7 @@ from benchbench.columns import unpack_samples
 from benchbench.conditions_view import ConditionsView
 from benchbench.confidence import with_confidence
 from benchbench.definitions_view import Complexity
+from benchbench.quantities import unplaced
 from benchbench.speeds import read_rounds, with_speedups
 from benchbench.stats.changes import change_points
 from benchbench.stats.definitions import figures
@@ -145,10 +146,7 @@ def coverage_metrics(placement: Placement) -> tuple[dict[str, float | None], dic
         "coverage.device": placement.on_device.best,
         "coverage.precision": placement.in_precision.best,
     }
-    absent = {
-        name: f"not known from {placement.source}" for name, v in metrics.items() if v is None
-    }
-    return metrics, absent
+    return metrics, {name: unplaced(placement) for name, v in metrics.items() if v is None}
 
 
 def latency_view(run: Run, result: Result) -> LatencyView | None:

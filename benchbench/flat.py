@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchbench import flattening
+from benchbench.quantities import build
 from benchbench.view import CellView, RunView
 
 COVERAGE = ("coverage.precision", "coverage.device")
@@ -58,7 +59,7 @@ def _row(run: RunView, cell: CellView, metrics: list[str]) -> dict[str, Any]:
         "threads": placement.threads if placement else None,
         **{f"speed_{name}": getattr(cell.speedup, name, None) for name in ("ratio", "low", "high")},
         **_confidence(cell),
-        "build_s": sum(cell.artifact.build_s.values()) if cell.artifact else None,
+        "build_s": build(cell).value,
         "artifact_bytes": cell.artifact.bytes if cell.artifact else None,
         "caveats": ",".join(caveat.code for caveat in cell.caveats),
         "failure": failure.message if failure else None,

@@ -129,7 +129,7 @@ class RecommendView(Record):
     draws; where each is beaten by one, the one that is beaten least."""
     between: tuple[str, ...] = ()
     """Ids of the fewest cells that together are the best in *between_share* of the draws in which
-    one is, likeliest first."""
+    one is, likeliest first; with the last of them all others that are as likely."""
     between_share: float = 0.9
     p_none: float
     """Share of the draws in which no cell is within the limits."""

@@ -135,7 +135,7 @@ def _where(said: Said) -> str:
     if "images" in (said.figure.basis, said.figure.design):
         return f"{_images(said)}, " if said.figure.n else ""
     if said.named.name.startswith("coverage."):
-        return f"by {line(place.source, 80)}, " if place else ""
+        return f"by the placement (known from: {line(place.source, 80)}), " if place else ""
     if "counted" in (said.figure.basis, said.figure.design):
         return "by count, "
     threads = f" with {place.threads} thread{'s' * (place.threads != 1)}" if place else ""

@@ -32,14 +32,15 @@ from benchbench.quantities.naming import (
     unquoted,
 )
 from benchbench.quantities.quantity import Basis, Quantity, absence
-from benchbench.quantities.resources import COVERAGES, RESOURCES
+from benchbench.quantities.resources import COVERAGES, RESOURCES, build, unfiled, unplaced
 from benchbench.quantities.speeds import SPEEDS
 from benchbench.view import CellView
 
 __all__ = [
-    "ALIASES", "GETTERS", "Basis", "Kind", "Named", "Quantity", "absence", "canonical",
+    "ALIASES", "GETTERS", "Basis", "Kind", "Named", "Quantity", "absence", "build", "canonical",
     "check_subject", "close", "guess", "is_fixed", "kind", "known_names", "leading", "looks_fixed",
-    "measured", "named", "quantity", "quoted", "resolved", "short", "unquoted",
+    "measured", "named", "quantity", "quoted", "resolved", "short", "unfiled", "unplaced",
+    "unquoted",
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import get_args
 
 from benchbench.energy_view import EnergyFigure, EnergyView
 from benchbench.quantities.quantity import Getter, Quantity, absence, higher, lower, told
-from benchbench.types import Precision
+from benchbench.types import Placement, Precision
 from benchbench.units import Unit
 from benchbench.view import CellView
 
@@ -44,15 +44,28 @@ def _memory(name: str, key: str, what: str) -> Callable[[CellView], Quantity]:
     return found
 
 
+def unfiled(cell: CellView) -> str:
+    """Return why no file of *cell* is known: neither its size nor its digest."""
+    if cell.artifact:
+        return "it is made by code and no file holds it"
+    return absence(cell) or "it has no artifact"
+
+
 def _size(cell: CellView) -> Quantity:
     value = cell.artifact.bytes if cell.artifact else None
-    none = "it is made by code and no file holds it" if cell.artifact else "it has no artifact"
-    return told(lower("size", "bytes", "counted"), value, absence(cell) or none)
+    return told(lower("size", "bytes", "counted"), value, unfiled(cell))
 
 
-def _build(cell: CellView) -> Quantity:
-    value = sum(cell.artifact.build_s.values()) if cell.artifact else None
-    return told(lower("build", "s"), value, absence(cell) or "it has no artifact")
+def build(cell: CellView) -> Quantity:
+    """Return the seconds of all conversions; absent where there were none."""
+    base, made = lower("build", "s"), cell.artifact
+    if made is None:
+        return told(base, None, absence(cell) or "it has no artifact")
+    if made.build_s:
+        return told(base, sum(made.build_s.values()), None)
+    if made.chain:
+        return told(base, None, "how long its conversions took was not recorded")
+    return told(base, None, "nothing was built: the model is run as it is")
 
 
 def _complexity(name: str, unit: Unit, field: str) -> Callable[[CellView], Quantity]:
@@ -71,6 +84,11 @@ def _cost(cell: CellView) -> Quantity:
     return told(base, None, absence(cell) or "the suite gives no price for this device")
 
 
+def unplaced(place: Placement) -> str:
+    """Return why a share is absent from *place*; its source may be any words of a plug-in's."""
+    return f"not known from '{place.source}'"
+
+
 def _coverage(of: str) -> Getter:
     def found(cell: CellView) -> Quantity:
         name, place = f"coverage.{of}", cell.placement
@@ -80,7 +98,7 @@ def _coverage(of: str) -> Getter:
         if place is None:
             return told(base, None, absence(cell) or "not known what ran")
         if not place.coverage:
-            return told(base, None, f"not known from {place.source}")
+            return told(base, None, unplaced(place))
         return told(base, place.coverage.get(of, 0.0), None)
 
     return found
@@ -98,7 +116,7 @@ RESOURCES: Mapping[str, Getter] = {
     "size": _size,
     "parameters": _complexity("parameters", "parameters", "parameters"),
     "macs": _complexity("macs", "MACs", "macs"),
-    "build": _build,
+    "build": build,
     "cost.million": _cost,
 }
 COVERAGES: Mapping[str, Getter] = {

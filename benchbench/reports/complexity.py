@@ -16,7 +16,7 @@ from benchbench.reports.tables import (
     table,
     words,
 )
-from benchbench.reports.wording import short, significant, size
+from benchbench.reports.wording import short, significant, size, unfiled
 from benchbench.view import CellView, ColdStart, RunView
 
 _HEADS = (
@@ -75,7 +75,7 @@ def _counts(found: Complexity | None) -> tuple[Value, ...]:
 
 def _bytes(cell: CellView) -> Value:
     count = cell.artifact.bytes if cell.artifact else None
-    return number(count, "no artifact is recorded", text=size(count))
+    return number(count, unfiled(cell), text=size(count))
 
 
 def _cold(found: ColdStart | None) -> tuple[Value, ...]:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from typing import ClassVar
 
-from benchbench import flattening
+from benchbench import flattening, quantities
 from benchbench.inert import visible
 from benchbench.reports import evidence, processes
 from benchbench.reports.grouping import accuracy
@@ -16,6 +16,8 @@ from benchbench.reports.wording import (
     STAGES,
     absence,
     accuracy_absence,
+    unfiled,
+    untimed,
     withheld,
 )
 from benchbench.spreadsheets import Value, field
@@ -145,12 +147,11 @@ def _what_ran(cell: CellView) -> dict[str, Value]:
 
 
 def _evidence(cell: CellView) -> dict[str, Value]:
-    took = cell.artifact.build_s if cell.artifact else {}
     found: dict[str, Value] = {
         "marks": "; ".join(f"{mark.sign} {mark.text}" for mark in evidence.marks(cell)) or None,
         "coverage_precision": cell.metrics.get("coverage.precision"),
         "coverage_device": cell.metrics.get("coverage.device"),
-        "build_s": sum(took.values()) if took else None,
+        "build_s": quantities.build(cell).value,
         "calibration": "; ".join(evidence.calibrations(cell)) or None,
     }
     place = cell.placement
@@ -200,8 +201,15 @@ def _absent(cell: CellView) -> Mapping[str, str]:
     if cell.status != "measured":
         return {"all figures": absence(cell)}
     found = {} if accuracy(cell) is not None else {"accuracy": accuracy_absence(cell)}
-    found |= flattening.reasons(cell)
+    found |= flattening.reasons(cell) | _unmade(cell)
     if cell.latency is None:
-        return found | {"latency": "this cell has no latency pass"}
+        return found | {"latency": untimed(cell)}
     gone = [name for name in PERCENTILES if getattr(cell.latency, f"{name}_ms") is None]
     return found | {f"{name}_ms": withheld(cell.latency, name) for name in gone}
+
+
+def _unmade(cell: CellView) -> dict[str, str]:
+    built = quantities.build(cell)
+    found = {"build_s": built.reason or ""} if built.value is None else {}
+    sized = cell.artifact is not None and cell.artifact.bytes is not None
+    return found if sized else found | {"artifact_bytes": unfiled(cell)}

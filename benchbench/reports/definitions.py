@@ -69,7 +69,10 @@ def definitions(run: RunView) -> Section | None:
     tables = [fold("What each figure is", _meanings(figures))] if figures else []
     for tool, own in groupby(figures, key=lambda figure: figure.key[0]):
         shown = [figure for figure in own if figure.measured]
-        tables += [fold(short(tool, 60), _values(part, cells)) for part in _split(shown)]
+        split = list(_split(shown))
+        for number_of, part in enumerate(split, 1):
+            several = f" ({number_of} of {len(split)})" if len(split) > 1 else ""
+            tables.append(fold(f"{short(tool, 60)}{several}", _values(part, cells)))
     return section(_HEADS, [], tables, [_unformed(figures)] if _unformed(figures) else [])
 
 
@@ -102,7 +105,7 @@ def _values(figures: Sequence[_Figure], cells: Sequence[CellView]) -> Table:
         for figure in figures
     ]
     rows = (row(cell, cells, *_of(cell, figures)) for cell in cells)
-    caption = f"What {short(figures[0].key[0], 60)} would call it, from this pass"
+    caption = f"{short(figures[0].key[0], 60)}: this pass by its definition"
     return table(caption, columns(*heads), rows)
 
 

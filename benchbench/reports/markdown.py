@@ -23,14 +23,18 @@ from benchbench.reports import (
     summary,
     sureness,
     terms,
+    trends,
     wording,
 )
 from benchbench.reports.grouping import Group, accuracy, finite
 from benchbench.reports.tables import Head, Row, Table, Value, digits, span, within
+from benchbench.trends import words
 from benchbench.types import Record
 from benchbench.view import CellView, RunView
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]|#~$]")
+MOST_RUNS = 10
+"""Rows of a cell's trend."""
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 
 
@@ -66,6 +70,9 @@ class Markdown(Record):
             parts=[some for kind in parts.PLURALS if (some := parts.found(run, kind))],
             damaged=severity.panels(run.cells),
             severities=severity.SEVERITIES,
+            trends=trends.trends(run),
+            words=words,
+            most_runs=MOST_RUNS,
         )  # fmt: skip
         return (text.rstrip() + "\n").encode("utf-8", "backslashreplace")
 
@@ -110,7 +117,7 @@ def _section(group: Group) -> dict[str, Any]:
 
 
 def _columns(cell: CellView, notes: list[str]) -> Sequence[str]:
-    late, gone = cell.latency, wording.absence(cell)
+    late, gone = cell.latency, wording.untimed(cell)
     score = accuracy(cell)
     shown = f"{wording.fraction(score)} {wording.plus_minus(cell)}".rstrip()
     told = [_noted(shown, wording.accuracy_absence(cell), notes)]
@@ -125,8 +132,8 @@ def _columns(cell: CellView, notes: list[str]) -> Sequence[str]:
         told.append(_noted(text, reason, notes))
     rate = late.throughput_ips if late else None
     size = cell.artifact.bytes if cell.artifact else None
-    told += [_noted(text, gone, notes) for text in (wording.significant(rate), wording.size(size))]
-    return told
+    told.append(_noted(wording.significant(rate), gone, notes))
+    return [*told, _noted(wording.size(size), wording.unfiled(cell), notes)]
 
 
 def _noted(text: str, reason: str, notes: list[str]) -> str:
@@ -170,9 +177,14 @@ def _shown(part: parts.Part) -> str:
 
 
 def _place(value: Value, table: Table) -> str:
-    """Return a value and its second line in brackets; of an absent one its reason's number."""
+    """Return a value and its second line in brackets; of an absent one its reason's number.
+
+    A second line that has brackets of its own follows a semicolon.
+    """
     if value.reason:
         return f"{value.text} ({table.note(value)})"
+    if "(" in value.detail:
+        return f"{value.text}; {value.detail}"
     return f"{value.text} ({value.detail})" if value.detail else value.text
 
 
@@ -223,6 +235,7 @@ def _templates() -> Environment:
         "ran": _ran,
         "chip": wording.chip,
         "absence": wording.absence,
+        "unfiled": wording.unfiled,
         "variant": grouping.variant,
         "fence": fence,
     }

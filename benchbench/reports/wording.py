@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from benchbench import quantities
 from benchbench.inert import visible
 from benchbench.reports.doubts import CAVEATS as _CAVEATS
 from benchbench.reports.grouping import ASKED, finite
@@ -213,6 +214,8 @@ def figure(name: str, value: object) -> str:
 
 def figure_name(name: str) -> str:
     """Return the name of a caveat's figure without the unit that :func:`figure` prints."""
+    if name == "load_1m":
+        return "one-minute load"
     stem = next((name.removesuffix(end) for end, _ in _UNITS if name.endswith(end)), name)
     return short(stem, 40).replace("_", " ")
 
@@ -257,6 +260,17 @@ def absence(cell: CellView) -> str:
     if cell.status == "compiled" and told:
         return told[0]
     return "the run gives no reason" if cell.status != "measured" else "not recorded"
+
+
+def unfiled(cell: CellView) -> str:
+    """Return why the size or the digest of a cell's artifact is absent."""
+    known = cell.artifact is not None or cell.status == "measured"
+    return short(quantities.unfiled(cell), 300) if known else absence(cell)
+
+
+def untimed(cell: CellView) -> str:
+    """Return why a cell without a latency pass has no latency."""
+    return absence(cell) if cell.status != "measured" else "this cell has no latency pass"
 
 
 def accuracy_absence(cell: CellView) -> str:

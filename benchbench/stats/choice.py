@@ -8,6 +8,7 @@ D draws, C cells, Q figures throughout; a figure that is absent is NaN and never
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -149,10 +150,16 @@ def kept_by(draws: Values, share: float, *, at_least: bool) -> float:
 
 
 def likeliest(shares: Sequence[float], together: float) -> tuple[int, ...]:
-    """Return the fewest cells, likeliest first, that hold *together* of the sum of *shares*."""
-    total, found, held = sum(shares), [], 0.0
-    for index in sorted(range(len(shares)), key=lambda i: -shares[i]):
-        if total <= 0 or held >= together * total - _TINY:
+    """Return the fewest cells, likeliest first, that hold *together* of the sum of *shares*.
+
+    With the last of them come all others of the same share: nothing tells them apart.
+    """
+    order = sorted(range(len(shares)), key=lambda i: -shares[i])
+    wanted, held = together * sum(shares) - _TINY, 0.0
+    found: list[int] = []
+    for index in order:
+        alike = bool(found) and math.isclose(shares[index], shares[found[-1]])
+        if shares[index] <= 0 or (held >= wanted and not alike):
             break
         found.append(index)
         held += shares[index]

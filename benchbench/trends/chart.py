@@ -75,10 +75,7 @@ def chart(series: SeriesView, ticks: int = _TICKS, dates: int = _DATES) -> Chart
         series=series,
         low=ends[0],
         high=ends[1],
-        ticks=tuple(
-            (value, words.line(show(value, series.unit, series.currency), 16))
-            for value in _ticks(*ends, ticks)
-        ),
+        ticks=_labelled(series, ends, ticks),
         dates=tuple((at, words.day(series.points[at])) for at in range(0, count, step)),
         levels=tuple(_levels(series)),
         rules=_rules(series),
@@ -100,6 +97,19 @@ def _ends(points: Sequence[Point]) -> tuple[float, float] | None:
     air = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     # What differs by less is equal but for rounding.
     return low - max(air, _LEAST), high + max(air, _LEAST)
+
+
+def _labelled(
+    series: SeriesView, ends: tuple[float, float], count: int
+) -> tuple[tuple[float, str], ...]:
+    """Return ticks with their labels: so few that no label, as rounded, stands twice."""
+    made: list[tuple[float, str]] = []
+    for few in range(count, 0, -1):
+        values = _ticks(*ends, few)
+        made = [(v, words.line(show(v, series.unit, series.currency), 16)) for v in values]
+        if len({label for _, label in made}) == len(made):
+            break
+    return tuple(made)
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:

@@ -80,6 +80,8 @@ def test_each_phrase_of_a_sentence_is_what_was_measured(store: Path) -> None:
     memory = api.claim("latest", f"memory of {QUICK}", store=store)
     assert "has a peak resident memory during inference of " in memory.sentence
     assert "no raw samples are kept" in memory.footnote
+    placed = api.claim("latest", f"coverage.device of {QUICK}", store=store)
+    assert placed.sentence.startswith("By the placement (known from: told so), m in quick")
     with pytest.raises(UsageError, match="it is made by code and no file holds it"):
         api.claim("latest", f"size of {QUICK}", store=store)
 

@@ -105,7 +105,7 @@ def test_limits_of_today_go_before_those_that_the_run_was_measured_with(
 def test_a_file_of_limits_takes_the_place_of_the_suites(tmp_path: Path, folder: Path) -> None:
     measured(tmp_path, tiny.suite(folder, gates=["memory <= 1 kB"]))
     path = tmp_path / "limits.yaml"
-    path.write_text("gates:\n  - build <= 1 h\ngating: {alpha: 0.01}\n")
+    path.write_text("gates:\n  - memory <= 1 GB\ngating: {alpha: 0.01}\n")
     found = gate(tmp_path, limits=path)
     assert (found.outcome, found.alpha, only(found).line) == ("pass", 0.01, 2)
     path.write_text("gates:\n  - size =< 1 GB\n")
@@ -138,16 +138,29 @@ def test_a_failed_cell_fails_its_limits_and_is_told_where_none_is_about_it(
         folder, runtimes=[tiny.faulty("good"), tiny.faulty("bad", fault="raise", stage="open")]
     )
     measured(tmp_path, data)
-    found = {one.label: one for one in gate(tmp_path, "build <= 1 h").limits}
+    found = {one.label: one for one in gate(tmp_path, "memory <= 1 GB").limits}
     assert found["m · good · fp32"].outcome == "pass"
     failed = found["m · bad · fp32"]
     assert failed.outcome == "fail"
     assert failed.reason.startswith("the cell failed: ")
     path = tmp_path / "limits.yaml"
-    path.write_text("gates:\n  - {limit: build <= 1 h, where: {runtime: good}}\n")
+    path.write_text("gates:\n  - {limit: memory <= 1 GB, where: {runtime: good}}\n")
     narrow = gate(tmp_path, limits=path)
     assert narrow.outcome == "pass"
     assert narrow.left == ("m · bad · fp32 failed, and no limit is about it",)
+
+
+def test_a_limit_on_building_holds_only_where_something_was_built(
+    tmp_path: Path, folder: Path
+) -> None:
+    runtime = tiny.faulty("a", precisions=["fp32", "int8"])
+    data = tiny.suite(folder, runtimes=[runtime], conversions=[{"kind": "bbtest-copy"}])
+    measured(tmp_path, data)
+    found = {one.label: one for one in gate(tmp_path, "build <= 1 h").limits}
+    built, bare = found["m · a · int8"], found["m · a · fp32"]
+    assert (built.outcome, bare.outcome, bare.value) == ("pass", "inconclusive", None)
+    assert built.value
+    assert bare.reason == "nothing was built: the model is run as it is"
 
 
 @pytest.mark.slow

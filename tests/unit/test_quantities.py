@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -10,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbench import quantities, units
+from benchbench import flat, quantities, units
 from benchbench.errors import UsageError
 from benchbench.quantities import ALIASES, GETTERS, Named, Quantity, kind, named, quantity
+from benchbench.reports.csv import Csv
 from benchbench.types import ArtifactInfo, Failure
 from benchbench.view import CellView, Interval, SliceView
 from tests import report_fixture as fixture
@@ -292,3 +295,27 @@ def test_a_size_that_is_not_known_is_absent_and_never_0(told: dict[str, int | No
     made = FULL.model_copy(update={"artifact": ArtifactInfo.model_validate(body)})
     found = of(made, "size")
     assert (found.value, found.reason) == (None, "it is made by code and no file holds it")
+
+
+@pytest.mark.parametrize(
+    ("made", "seconds", "reason"),
+    [
+        ({"chain": ("a", "b"), "build_s": {"a": 1.5, "b": 2.0}}, 3.5, None),
+        ({}, None, "nothing was built: the model is run as it is"),
+        ({"chain": ("a",)}, None, "how long its conversions took was not recorded"),
+        (None, None, "it has no artifact"),
+    ],
+)
+def test_what_was_not_built_took_no_time_that_could_be_told(
+    made: dict[str, object] | None, seconds: float | None, reason: str | None
+) -> None:
+    artifact = made if made is None else {"variant": {"format": "onnx"}, "sha256": "", **made}
+    known = artifact and ArtifactInfo.model_validate(artifact)
+    cell = FULL.model_copy(update={"artifact": known})
+    found = of(cell, "build")
+    assert (found.value, found.reason) == (seconds, reason)
+    assert flat.rows(fixture.run((cell,)))[0]["build_s"] == seconds
+    (row,) = csv.DictReader(io.StringIO(Csv().render(fixture.run((cell,))).decode()))
+    assert row["build_s"] == ("" if seconds is None else str(seconds))
+    assert ("build_s: " in row["absent"]) == (seconds is None)
+    assert not reason or f"build_s: {reason}" in row["absent"]

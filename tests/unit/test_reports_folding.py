@@ -178,8 +178,11 @@ def test_the_protocol_of_the_undamaged_dataset_has_one_line_on_the_damage(view: 
     found = cards(view.cells)
     lines = [line for card in found for line in card.lines if line.key == "also damaged by"]
     assert {line.value for line in lines} == {
-        "fog 1–5; seed 0; before resizing, by made-up 1.0; accuracy alone", "not set",
-    }  # fmt: skip
+        "fog 1–5; seed 0; before resizing, by made-up 1.0; accuracy alone"
+    }
+    unset = [card for card in found if ("dataset", "also damaged by") in card.unset]
+    assert unset
+    assert not any(card.closing == "" for card in unset)
     assert not any("fog" in card.title for card in found)
 
 

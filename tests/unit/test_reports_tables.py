@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchbench import flat
+from benchbench.definitions_view import Complexity
+from benchbench.quantities import Named, quantity
 from benchbench.reports.csv import COLUMNS, Csv
+from benchbench.reports.document.build import build
+from benchbench.reports.document.model import Grid, Part
+from benchbench.reports.html import Html
 from benchbench.reports.json import Json
 from benchbench.reports.markdown import Markdown, escape, fence
 from benchbench.spreadsheets import field
+from benchbench.types import ArtifactInfo
 from tests.report_findings import knowing
 from tests.report_fixture import CRASH, HOSTILE, broken, hostile, measured, odd, run, small, varied
 
@@ -201,3 +208,30 @@ def test_markdown_holds_every_cell_and_no_raw_html_of_a_name() -> None:
     text = Markdown().render(run()).decode()
     assert all(cell.label in text for cell in run().cells)
     assert "<script" not in Markdown().render(hostile()).decode().split("```")[0]
+
+
+def test_a_model_that_code_makes_has_no_size_and_every_report_says_why() -> None:
+    """The reason is that of the quantity, whichever report shows the dash."""
+    body = {"variant": {"format": "torch-module"}, "sha256": "", "bytes": None}
+    counted = Complexity(parameters=1000, flops=2000, counted_by="torch")
+    cell = measured(0, "m", "torch", "fp32", ap=0.4, p50=5.0).model_copy(
+        update={"artifact": ArtifactInfo.model_validate(body), "complexity": counted}
+    )
+    view, why = run((cell,)), quantity(cell, Named("size")).reason
+    assert why == "it is made by code and no file holds it"
+    told = {name: report.render(view).decode() for name, report in
+            (("html", Html()), ("md", Markdown()), ("csv", Csv()))}  # fmt: skip
+    grids = [block for part in every(build(view).parts) for block in part.blocks
+             if isinstance(block, Grid)]  # fmt: skip
+    dashed = {grid.anchor for grid in grids if why in grid.notes}
+    assert "table-files" in dashed
+    assert len(dashed) == 3, "the main table, the model's and that of files"
+    assert {name: text.count(why) > 0 for name, text in told.items()} == dict.fromkeys(told, True)
+    assert not any("no artifact is recorded" in text for text in told.values())
+    assert told["md"].count(why) == 3
+
+
+def every(parts: Iterable[Part]) -> Iterator[Part]:
+    for part in parts:
+        yield part
+        yield from every(part.parts)

@@ -22,8 +22,10 @@ from benchbench.reports.figures.plates import named
 from benchbench.reports.figures.text import Hand
 from benchbench.reports.grouping import groups
 from benchbench.reports.html import Html
+from benchbench.reports.markdown import MOST_RUNS, Markdown
 from benchbench.reports.md import Md
 from benchbench.reports.xlsx import Xlsx
+from benchbench.trends import words
 from benchbench.trends.chart import chart
 from benchbench.trends.placing import BOX, placed
 from tests.report_fixture import many, run, small
@@ -90,6 +92,14 @@ def test_every_point_interval_and_level_lies_in_the_box(values) -> None:
     assert all(math.isfinite(end) for end in (axis.low, axis.high))
 
 
+@given(st.floats(0.01, 1e4), st.floats(0.003, 0.5))
+def test_no_two_ticks_of_an_axis_read_the_same(value: float, half: float) -> None:
+    drawn = chart(series(points=(point(0, value, half),), parts=(), changes=()))
+    labels = [label for _, label in drawn.ticks]
+    assert labels
+    assert len(set(labels)) == len(labels)
+
+
 def test_a_level_is_the_median_between_changes_and_never_crosses_a_break() -> None:
     found = chart(series())
     spans = [(level.first, level.last) for level in found.levels]
@@ -97,6 +107,35 @@ def test_a_level_is_the_median_between_changes_and_never_crosses_a_break() -> No
     assert [rule.kind for rule in found.rules] == ["break", "worse", "better"]
     values = sorted(p.value for p in found.points[8:12])
     assert found.levels[1].value == (values[1] + values[2]) / 2
+
+
+# --- the summary in Markdown -------------------------------------------------------------
+
+
+def test_the_summary_tells_of_each_cell_what_the_page_does() -> None:
+    view = trending()
+    made = Markdown().render(view).decode()
+    assert "## Trend" not in Markdown().render(small()).decode()
+    section = made[made.index("## Trend") : made.index("## Evidence")]
+    told = [one for found in trends.trends(view) for one in (found.title, *found.sentences)]
+    assert all(one in section for one in told)
+    for one in (found for asked in view.trends for found in asked.series):
+        shown = one.points[-MOST_RUNS:]
+        begin = section.index(f"#### {one.label}\n")
+        own = section[begin : section.find("####", begin + 5)]
+        rows = [line.split(" | ")[1] for line in own.splitlines() if " | line-" in line]
+        assert rows == [point.run for point in shown]
+        for made in one.changes:
+            assert own.count(f"**{words.change(made)}**") == 1 + (made.at >= len(one.points) - 10)
+
+
+def test_names_in_a_trend_of_the_summary_make_no_markup() -> None:
+    made = Markdown().render(hostile_trends()).decode()
+    section = made[made.index("## Trend") : made.index("## Evidence")]
+    assert "<" not in section
+    heads = [line for line in section.splitlines() if line.startswith("| Measured")]
+    assert heads
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 7 for line in heads)
 
 
 # --- the page ----------------------------------------------------------------------------

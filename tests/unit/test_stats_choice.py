@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from statistics import NormalDist
 
 import numpy as np
@@ -206,6 +207,35 @@ def test_the_fewest_cells_that_hold_a_share_come_likeliest_first() -> None:
     assert likeliest([0.05, 0.6, 0.3, 0.05], 0.9) == (1, 2)
     assert likeliest([0.1, 0.2, 0.0], 0.9) == (1, 0)
     assert likeliest([0.0, 0.0], 0.9) == ()
+
+
+def test_cells_that_are_equally_likely_are_not_told_apart_at_the_bound() -> None:
+    assert likeliest([0.1, 0.8, 0.1], 0.9) == (1, 0, 2)
+    assert likeliest([0.2] * 5, 0.7) == (0, 1, 2, 3, 4)
+    assert set(likeliest([1 / 3, 0.1 + 0.2 + 1 / 30, 1 / 3], 0.5)) == {0, 1, 2}
+
+
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 3, 10]), max_size=12),
+    st.floats(0.05, 0.95),
+    st.randoms(use_true_random=False),
+)
+def test_those_to_choose_between_hold_enough_are_few_and_do_not_hang_on_the_order(
+    counts: list[int], together: float, shuffler: random.Random
+) -> None:
+    shares = [count / max(sum(counts), 1) for count in counts]
+    found = likeliest(shares, together)
+    inside = [shares[i] for i in found]
+    outside = [share for i, share in enumerate(shares) if i not in found]
+    assert inside == sorted(inside, reverse=True)
+    assert sum(inside) >= together * sum(shares) - 1e-9
+    assert not inside or all(share < inside[-1] for share in outside)
+    above = [share for share in inside if share > inside[-1]]
+    assert not inside or sum(above) < together * sum(shares)
+    order = list(range(len(shares)))
+    shuffler.shuffle(order)
+    again = likeliest([shares[i] for i in order], together)
+    assert {order[i] for i in again} == set(found)
 
 
 def test_equal_seeds_and_keys_give_equal_draws_and_others_do_not() -> None:

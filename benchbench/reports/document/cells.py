@@ -96,7 +96,7 @@ def _percentile(cell: CellView, name: str) -> Place:
     late = cell.latency
     value = finite(getattr(late, f"{name}_ms")) if late else None
     if late is None or value is None:
-        reason = wording.withheld(late, name) if late else wording.absence(cell)
+        reason = wording.withheld(late, name) if late else wording.untimed(cell)
         return Place(ABSENT, reason=reason)
     ends = within(late, name)
     low, high = ends or (None, None)
@@ -107,7 +107,7 @@ def _percentile(cell: CellView, name: str) -> Place:
 def rate(cell: CellView) -> Place:
     """Return images a second over the latency pass."""
     value = cell.latency.throughput_ips if cell.latency else None
-    return _number(value, significant(value), wording.absence(cell))
+    return _number(value, significant(value), wording.untimed(cell))
 
 
 def memory(cell: CellView) -> Place:
@@ -120,7 +120,7 @@ def memory(cell: CellView) -> Place:
 def artifact(cell: CellView) -> Place:
     """Return the size of the file that was scored and timed."""
     value = cell.artifact.bytes if cell.artifact else None
-    return _number(value, wording.size(value), wording.absence(cell))
+    return _number(value, wording.size(value), wording.unfiled(cell))
 
 
 def joules(cell: CellView) -> Place:

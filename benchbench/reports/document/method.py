@@ -125,15 +125,7 @@ def _protocol(run: RunView) -> Part:
     blocks: list[Block] = []
     cards = protocol.cards(run.cells)
     for number, card in enumerate(cards[:_MOST_CARDS], 1):
-        lines = tuple(
-            Line(f"{short(one.section, 60)} › {short(one.key, 80)}".removeprefix(" › "),
-                 (said(short(one.value, 400), reason=_UNSET), said(_holders(one.cells))))
-            for one in card.lines[:MOST_SETTINGS]
-        )  # fmt: skip
-        columns = (Column("Value", "left", 2.4), Column("Cells", "left", 1.4))
-        more = max(len(card.lines) - MOST_SETTINGS, 0)
-        blocks.append(Grid(short(card.title, 120), "Setting", columns, lines,
-                           f"table-protocol-{number}", more))  # fmt: skip
+        blocks.append(_card(card, f"table-protocol-{number}"))
     if len(cards) > _MOST_CARDS:
         left = plural(len(cards) - _MOST_CARDS, "more card")
         blocks.append(Paragraph(text(f"{left}: report.json."), "small"))
@@ -142,7 +134,18 @@ def _protocol(run: RunView) -> Part:
     return Part("Protocol", "method-protocol", tuple(blocks), slide=False)
 
 
-_UNSET = "the protocol gives no value"
+def _card(card: protocol.Card, anchor: str) -> Block:
+    title = short(card.title, 120)
+    if not card.lines:
+        return Paragraph(text(f"{title}. {card.closing}"))
+    lines = tuple(
+        Line(f"{short(one.section, 60)} › {short(one.key, 80)}".removeprefix(" › "),
+             (said(short(one.value, 400)), said(_holders(one.cells))))
+        for one in card.lines[:MOST_SETTINGS]
+    )  # fmt: skip
+    columns = (Column("Value", "left", 2.4), Column("Cells", "left", 1.4))
+    more = max(len(card.lines) - MOST_SETTINGS, 0)
+    return Grid(title, "Setting", columns, lines, anchor, more, card.closing)
 
 
 def _holders(cells: tuple[str, ...]) -> str:

@@ -119,6 +119,8 @@ class Grid:
     """Unique in the document: ``table-cells``."""
     more: int = 0
     """Rows that are left out; the text under the table says so."""
+    closing: str = ""
+    """A sentence under the table."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -132,10 +134,10 @@ class Grid:
 
     @property
     def foot(self) -> tuple[str, ...]:
-        """Return the lines under the table: reasons with their numbers, and what is left out."""
+        """Return the lines under the table: reasons by number, what is left out, the closing."""
         told = [f"({number}) {reason}" for number, reason in enumerate(self.notes, 1)]
         rest = [f"and {self.more:,} more: report.json"] if self.more else []
-        return (*told, *rest)
+        return (*told, *rest, *([self.closing] if self.closing else []))
 
     def shown(self, place: Place) -> str:
         """Return the text of *place*; of an absent one a dash with its reason's number."""

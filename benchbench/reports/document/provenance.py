@@ -9,7 +9,7 @@ from benchbench.reports.document.choice import MOST_LISTED
 from benchbench.reports.document.grids import facts, said
 from benchbench.reports.document.model import Block, Column, Grid, Line, Paragraph, Part, Span, text
 from benchbench.reports.document.opening import version
-from benchbench.reports.wording import ABSENT, leaves, seconds, short
+from benchbench.reports.wording import ABSENT, leaves, seconds, short, unfiled
 from benchbench.view import CellView, RunView
 
 _MOST_VERSIONS = 60
@@ -79,11 +79,10 @@ def _files(run: RunView) -> Grid:
 
 def _file(cell: CellView) -> Line:
     sha = cell.artifact.sha256 if cell.artifact else ""
-    gone = "no artifact is recorded"
     return Line(
         short(cell.label),
         (
-            said(short(sha, 80), reason=gone),
+            said(short(sha, 80), reason=unfiled(cell)),
             said(short(cell.id, 80)),
             said(short(cell.started or "", 40), reason="it was not begun"),
             said(seconds(cell.wall_s), reason="it took no recorded time"),

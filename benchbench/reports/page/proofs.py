@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchbench import quantities
 from benchbench.reports import evidence, wording
 from benchbench.reports.page.figures import Figure, Footnotes
 from benchbench.types import Placement, Share
@@ -26,7 +27,7 @@ class Proof:
     reference: str
     outputs: tuple[str, ...]
     """A line an output, where there is more to say than ``parity`` does."""
-    builds: str
+    builds: Figure
     calibrations: tuple[str, ...]
 
 
@@ -47,11 +48,16 @@ def proofs(cells: Sequence[CellView], notes: Footnotes, *, threaded: bool) -> It
             parity=evidence.parity_line(parity),
             reference=evidence.reference(parity) if parity and not parity.reason else "",
             outputs=tuple(evidence.output_line(output) for output in outputs),
-            builds=evidence.builds(cell),
+            builds=_builds(cell, notes),
             calibrations=evidence.calibrations(cell),
         )
 
 
+def _builds(cell: CellView, notes: Footnotes) -> Figure:
+    found = quantities.build(cell)
+    return notes.figure(evidence.builds(cell), found.value, found.reason or "")
+
+
 def _share(cell: CellView, place: Placement, of: str, found: Share, notes: Footnotes) -> Figure:
-    reason = cell.reasons.get(f"coverage.{of}") or f"not known from {wording.short(place.source)}"
+    reason = cell.reasons.get(f"coverage.{of}") or quantities.unplaced(place)
     return notes.figure(evidence.share(found), found.best, wording.short(reason, 300))

@@ -38,7 +38,7 @@ def row(
     cell: CellView, anchor: str, notes: Footnotes, shared: Sequence[Caveat], best: Collection[str]
 ) -> Row:
     """Return the row of *cell*; *best* are the ids of the cells on the Pareto front."""
-    late, gone = cell.latency, wording.absence(cell)
+    late = cell.latency
     artifact = cell.artifact.bytes if cell.artifact else None
     resident = cell.memory.get("inference")
     rate = finite(late.throughput_ips) if late else None
@@ -50,9 +50,9 @@ def row(
         anchor=anchor,
         accuracy=notes.figure(told, score, why, metric_ends(cell, cell.primary or "")),
         percentiles=tuple(_percentile(cell, name, notes) for name in wording.PERCENTILES),
-        throughput=notes.figure(wording.significant(rate), rate, gone),
-        memory=notes.figure(wording.size(resident), resident, gone),
-        size=notes.figure(wording.size(artifact), artifact, gone),
+        throughput=notes.figure(wording.significant(rate), rate, wording.untimed(cell)),
+        memory=notes.figure(wording.size(resident), resident, wording.absence(cell)),
+        size=notes.figure(wording.size(artifact), artifact, wording.unfiled(cell)),
         on_front=cell.id in best,
         chips=chips(c for c in own if c.code not in evidence.MARKED),
         doubts=chips(own),
@@ -76,7 +76,7 @@ def _percentile(cell: CellView, name: str, notes: Footnotes) -> Figure:
         ends = both(wall.low_ms, wall.high_ms)
         return Figure(several.text, several.value, range=several.lines, ends=ends)
     if cell.latency is None:
-        return notes.figure("", None, wording.absence(cell))
+        return notes.figure("", None, wording.untimed(cell))
     value = finite(getattr(cell.latency, f"{name}_ms"))
     if value is None:
         return notes.figure("", None, wording.withheld(cell.latency, name))

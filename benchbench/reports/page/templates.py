@@ -62,6 +62,7 @@ _FILTERS = {
     "marks": evidence.marks,
     "remark": evidence.remark,
     "absence": wording.absence,
+    "unfiled": wording.unfiled,
     "metric": wording.metric_name,
     "half": sureness.half,
     "bounds": sureness.bounds,
