@@ -66,13 +66,16 @@ def labels(
     on_front = {cell.id for cell in best}
     rest = sorted((cell for cell in cells if cell.id not in on_front), key=lambda c: not signs(c))
     order = [*best, *rest]
+    one_model = len({cell.model for cell in cells}) == 1
     for cell in order:
         strong = cell.id in on_front
-        text = _label(cell, strong and frame.width >= 500)
-        width = len(text) * (7.0 if strong else 6.2)
-        box = _free(frame, frame.place(cell), width, taken, gap=14 if signs(cell) else 10)
-        if box is None:
+        texts = [_label(cell, full=False, one_model=one_model)]
+        if frame.width >= 500:
+            texts.insert(0, _label(cell, full=True))
+        found = _placed(cell, texts, frame, taken, 7.0 if strong else 6.2)
+        if found is None:
             continue
+        text, box = found
         taken.add(box)
         left, middle = box[0], (box[1] + box[3]) / 2
         ms = frame.x.low * (frame.x.high / frame.x.low) ** (left / frame.width)
@@ -80,12 +83,29 @@ def labels(
         yield cell, ms, frame.y_low + share * (frame.y_high - frame.y_low), text, strong
 
 
-def _label(cell: CellView, full: bool) -> str:
-    name = short(cell.model, 24)
-    told = short(variant(cell), 30) if full else cell.precision
+def _placed(
+    cell: CellView, texts: Iterable[str], frame: Frame, taken: Taken, letter: float
+) -> tuple[str, Box] | None:
+    """Return the first of *texts* that has room beside a cell's point, and where; None of none.
+
+    *letter*: the width of one.
+    """
+    gap = 14 if signs(cell) else 10
+    for text in texts:
+        box = _free(frame, frame.place(cell), len(text) * letter, taken, gap=gap)
+        if box is not None:
+            return text, box
+    return None
+
+
+def _label(cell: CellView, *, full: bool, one_model: bool = False) -> str:
+    """Return a cell's name; if not *full*, without what the colour or the rest of the plot says."""
+    model, told = short(cell.model, 24), short(variant(cell), 30)
+    brief = told if one_model else f"{model} · {cell.precision}"
+    name = f"{model} · {told}" if full else brief
     ran = cell.placement.precision if cell.placement else cell.precision
     mark = f" {signs(cell)}" if signs(cell) else ""
-    return f"{name} · {told}{mark}" + ("" if ran == cell.precision else f" (ran {short(ran, 12)})")
+    return name + mark + ("" if ran == cell.precision else f" (ran {short(ran, 12)})")
 
 
 Box = tuple[float, float, float, float]

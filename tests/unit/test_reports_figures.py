@@ -151,7 +151,7 @@ def test_the_trade_off_names_its_points_and_rings_what_ran_otherwise() -> None:
     assert "nanodet-plus-m · openvino · int8" in first
     assert "† not as asked" in first
     few = _pages(_render(cells()[0], cells()[4]))[0].splitlines()
-    assert "fcos-r50 · bf16 † (ran fp32)" in few
+    assert "fcos-r50 · openvino · bf16 † (ran fp32)" in few
     assert "† not as asked" not in _pages(_render(cells()[0]))[0]
 
 

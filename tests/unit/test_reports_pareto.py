@@ -16,7 +16,7 @@ from benchbench.reports.grouping import front, groups
 from benchbench.reports.html import Html
 from benchbench.reports.page import plot
 from benchbench.types import Precision
-from benchbench.view import RunView
+from benchbench.view import CellView, RunView
 from tests.report_fixture import hostile, many, measured, run, varied
 from tests.report_measured import measured as measured_run
 
@@ -103,7 +103,17 @@ def test_labels_overlap_neither_one_another_nor_the_edge(view, width: int, heigh
 def test_a_label_of_a_cell_in_another_precision_says_what_ran() -> None:
     frame = plot._frame(GROUP.plotted, 1010, 430)
     texts = [text for *_, text, _ in pareto.labels(GROUP.plotted, front(GROUP.plotted), frame)]
-    assert "fcos-r50 · bf16 † (ran fp32)" in texts
+    assert "fcos-r50 · openvino · bf16 † (ran fp32)" in texts
+
+
+def test_where_room_is_short_a_label_leaves_out_what_the_rest_of_the_plot_says() -> None:
+    def brief(cells: list[CellView]) -> set[str]:
+        frame = plot._frame(cells, 265, 300)
+        return {text for *_, text, _ in pareto.labels(cells, [], frame)}
+
+    one_model = [cell for cell in GROUP.plotted if cell.model == "nanodet-plus-m"]
+    assert "torch · fp32" in brief(one_model)
+    assert "nanodet-plus-m · fp32" in brief(list(GROUP.plotted))
 
 
 def test_more_runtimes_than_colours_share_the_last_colour() -> None:
