@@ -156,11 +156,14 @@ def _ratio(figure: RatioView, otherwise: str | None) -> Value:
 
 
 def _settled(view: TurnsView) -> str:
+    """Return how often one looked, and how many pairs were taken beyond those that settled it."""
+    taken = len(view.log_ratios)
+    more = f"; {taken:,} were taken" if taken > view.pairs else ""
     if view.settled_by == "sequence":
-        return f"{plural(view.looks, 'look')}, after every pair"
+        return f"{plural(view.looks, 'look')}, after every pair{more}"
     most = _planned(view)
     told = f"{view.looks:,} of {plural(most, 'look')}"
-    return told if most > view.looks else plural(view.looks, "look")
+    return (told if most > view.looks else plural(view.looks, "look")) + more
 
 
 def _planned(view: TurnsView) -> int:

@@ -271,3 +271,11 @@ def test_looks_that_could_have_been_taken_stand_beside_those_that_were() -> None
         turn_words._settled(one) for one in (pair, half, half.model_copy(update={"looks": 2}))
     ]
     assert details == ["1 look", "1 of 2 looks", "2 looks"]
+
+
+def test_pairs_beyond_those_that_settled_a_comparison_are_told_beside_their_number() -> None:
+    pair = taken.turns("a", "b", 0.8, "pass")
+    assert len(pair.log_ratios) == pair.pairs
+    more = pair.model_copy(update={"log_ratios": (*pair.log_ratios, 0.0, 0.1)})
+    found = {turn_words._settled(one) for one in (pair, more)}
+    assert found == {"1 look", f"1 look; {pair.pairs + 2} were taken"}
