@@ -9,7 +9,10 @@ from benchbench.units import Unit
 
 CheckState = Literal["holds", "broken", "not shown"]
 """Of one limit on one cell: in at least 95 % of the draws, in at most 5 %, or neither. A figure
-whose spread is not known is taken as it is, and says so."""
+whose spread is not known is taken as it is, and says so; where it is but an end of what it can be,
+what lies beyond that end is not shown."""
+
+Bound = Literal["at least", "at most"]
 
 
 class Asked(Record):
@@ -34,6 +37,9 @@ class Shown(Record):
     high: float | None = None
     level: float | None = None
     """Confidence of low and high, 0..1."""
+    bound: Bound | None = None
+    """Where *value* is but an end of what the figure can be: a search met the highest load that it
+    tried."""
     basis: str = ""
     """What the interval is of: ``images``, ``processes``, ``trials``, ``probes`` …"""
     reason: str | None = None
@@ -50,7 +56,8 @@ class Check(Record):
     holds: bool
     """Whether it holds at the best estimate; an absent figure never does."""
     p: float | None = None
-    """Share of the draws in which it holds; None where the figure is absent."""
+    """Share of the draws in which it holds; None where the figure is absent, or where only an end
+    of it is known and the limit lies beyond."""
     slack: float | None = None
     """How far the figure is within the limit, in its unit; negative beyond it."""
     slack_errors: float | None = None

@@ -180,14 +180,15 @@ _TIMES = {"h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}
 
 
 def seconds(text: str) -> float:
-    """Return the seconds of ``90``, ``90s``, ``20m`` or ``1h30m``.
+    """Return the seconds of ``90``, ``90s``, ``20m`` or ``1h30m``; only a part alone needs no unit.
 
     Raises :class:`~benchbench.errors.UsageError` for what is not a positive, finite time.
     """
     parts = _TIME.findall(text)
     whole = "".join(f"{number}{unit}" for number, unit in parts)
     found = sum(float(number) * _TIMES[unit] for number, unit in parts)
-    if whole != "".join(text.split()) or not 0 < found < math.inf:
+    unclear = len(parts) > 1 and not all(unit for _, unit in parts)
+    if whole != "".join(text.split()) or unclear or not 0 < found < math.inf:
         raise UsageError(f"'{text[:60]}' is not a time", hint="for example 90s, 20m or 1h30m")
     return found
 

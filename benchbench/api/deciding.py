@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from benchbench import plugins
 from benchbench.api.stored import default_store, find_run
 from benchbench.api.watching import Quiet
 from benchbench.assemble import run_view
+from benchbench.errors import UsageError
 from benchbench.files import user_cache
 from benchbench.gate_view import OnInconclusive
 from benchbench.measure import environment
@@ -109,9 +111,25 @@ def recommend(
 ) -> RecommendView:
     """Return which cell of a run is the best by one figure within limits on others, and how surely.
 
-    Raises :class:`~benchbench.errors.UsageError` for a limit or figure that the run does not know.
+    Raises :class:`~benchbench.errors.UsageError` for a limit or figure that the run does not know,
+    and for a caveat that nothing is called.
     """
     from benchbench.recommending import recommend as choose
 
     current = find_run(name, settings, store=store)
-    return choose(run_view(current), choice, current, tuple(current.results()))
+    view = run_view(current)
+    _known_caveats(view, choice.without)
+    return choose(view, choice, current, tuple(current.results()))
+
+
+def _known_caveats(view: RunView, named: Iterable[str]) -> None:
+    """Raise UsageError for a code that no caveat has: it would leave nothing out."""
+    from benchbench.gating.doubts import CODES
+
+    known = {*CODES, *(caveat.code for cell in view.cells for caveat in cell.caveats)}
+    known |= {code for cell in view.cells for code in cell.admitted}
+    for code in named:
+        if code not in known:
+            close = difflib.get_close_matches(code, sorted(known), 1)
+            hint = f"did you mean '{close[0]}'?" if close else "docs/results.md lists the codes"
+            raise UsageError(f"no caveat is called '{code}' (--without)", hint=hint)

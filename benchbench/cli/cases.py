@@ -32,7 +32,8 @@ def command(
     precision of a picture. What one image alone does not define is empty. --set says where the
     data lie now, for the file names.
     """
+    found = api.cases(run, settings, metrics=metrics, by_class=by_class, store=store)
     out = csv.writer(sys.stdout)
     out.writerow(Case.model_fields)
-    for case in api.cases(run, settings, metrics=metrics, by_class=by_class, store=store):
+    for case in found:
         out.writerow([field(value) for value in case.model_dump().values()])

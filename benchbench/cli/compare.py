@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -122,6 +124,8 @@ def command(
         **dict(margins),
     )
     view = api.compare(a, b, settings, asked=asked, store=store)
+    for told in admits_nothing(view, admit):
+        click.echo(told, err=True)
     if as_json:
         print_json(view.document())
         return
@@ -145,6 +149,17 @@ def printed(view: CompareView) -> Iterator[Any]:
     tail = [*_missing(view), *_apart(view.pairs)]
     if tail:
         yield Text("\n".join(["", *tail]))
+
+
+def admits_nothing(view: CompareView, admit: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each pattern of *admit* that no key matches that spoils the comparison."""
+    keys = sorted({one.key for ends in view.pairs for one in ends.differing if one.spoils})
+    for pattern in admit:
+        if any(fnmatchcase(key, pattern) for key in keys):
+            continue
+        close = [key for key in keys if pattern in key] or get_close_matches(pattern, keys, 1)
+        more = f"; did you mean {plain(close[0])}?" if close else ""
+        yield f"--admit {plain(pattern)} admits nothing: no such key spoils this comparison{more}"
 
 
 def _side(side: Side) -> str:
@@ -255,3 +270,6 @@ def _apart(pairs: Sequence[Ends]) -> Iterator[str]:
         yield f"  {plain(one.key)}: {plain(one.a)} | {plain(one.b)}  ({told}{count})"
     if len(ordered) > _MOST_KEYS:
         yield f"  and {len(ordered) - _MOST_KEYS} more: --json lists them"
+    refused = [one.key for one in ordered if one.spoils and one.key not in admitted]
+    if refused:
+        yield f"to compare all the same, admit them by name: --admit '{plain(refused[0])}'"

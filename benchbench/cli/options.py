@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+from benchbench.errors import UsageError
+from benchbench.units import seconds
 
-_UNITS = {"h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|min|m|s|)\s*", re.ASCII)
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -27,12 +26,10 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stu
         """Return the seconds; fail for what is not a positive time."""
         if isinstance(value, int | float):
             return float(value)
-        parts = _PART.findall(value)
-        whole = "".join(f"{number}{unit}" for number, unit in parts)
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-        if whole != "".join(value.split()) or seconds <= 0:
+        try:
+            return seconds(value)
+        except UsageError:
             self.fail(f"{value!r} is not a time like 90s, 20m or 1h30m", param, ctx)
-        return seconds
 
 
 class Number(click.FloatRange):

@@ -16,6 +16,7 @@ import click
 from benchbench.api import Quiet
 from benchbench.cli.output import duration, figure, significant
 from benchbench.cli.table import plain
+from benchbench.errors import MeterError
 from benchbench.running import Watcher
 from benchbench.types import Cell, Event, Result, Take, Taken
 
@@ -59,6 +60,8 @@ def _name(take: Take) -> str:
 
 def _taken_line(taken: Taken, cell: Cell, index: int, total: int) -> str:
     head = f"[{index + 1}/{total} more] {plain(cell.label)}: {_name(taken.take)}"
+    if taken.failure and taken.failure.code == MeterError.code:
+        return f"{head}: not measured: {plain(taken.failure.message)}"
     if taken.failure:
         return f"{head}: FAILED at '{taken.failure.stage}': {plain(taken.failure.message)}"
     return f"{head}, {taken.wall_s:.1f} s"

@@ -72,7 +72,16 @@ def verdict(view: RecommendView) -> str:
             f"{_within(view)} in only {_of(one, view)}, {_odds(rivals)} more often."
         )
     rest = f" In {share(view.p_none)} of them no cell is{_within(view)}."
-    return first + (rest if view.p_none > UNLIKELY else "")
+    return first + (rest if view.p_none > UNLIKELY else "") + _open(view)
+
+
+def _open(view: RecommendView) -> str:
+    """Return that the order is not shown, where the objective of a rival is but an end."""
+    ends = [one.objective.bound for one in view.candidates if one.objective.bound]
+    if not ends or len(view.candidates) < 2:
+        return ""
+    told = "≥ may be more" if ends[0] == "at least" else "≤ may be less"
+    return f" What is marked {told}: the order of such cells is not shown."
 
 
 def _odds(cells: list[Candidate]) -> str:
@@ -150,7 +159,7 @@ def _bound(view: RecommendView, one: Candidate) -> str:
 def _room(slack: float, asked: Asked) -> str:
     if asked.unit == "" and abs(slack) < 0.01:
         return f"{slack:.1g}"
-    return units.show(slack, asked.unit, asked.currency)
+    return _number(slack, asked)
 
 
 def _broken(view: RecommendView, one: Candidate, text: str) -> str:
@@ -159,7 +168,7 @@ def _broken(view: RecommendView, one: Candidate, text: str) -> str:
     )
     if check.figure.value is None:
         return f"{text} ({plain(check.figure.reason or 'absent')})"
-    return f"{text} ({units.show(check.figure.value, asked.unit, asked.currency)})"
+    return f"{text} ({_value(check.figure, asked, interval=False)})"
 
 
 def _absent(view: RecommendView) -> list[Text]:
@@ -227,8 +236,10 @@ def _row(view: RecommendView, one: Candidate, *, front: bool) -> Iterator[Text]:
 
 def _cell(asked: Asked, check: Check) -> Text:
     """Return a figure with its slack: ``0.484 +0.2 SE``, ``12 ms beyond``."""
-    value = units.show(check.figure.value, asked.unit, asked.currency)
-    if check.slack_errors is None:
+    value = _value(check.figure, asked, interval=False)
+    if check.figure.bound and check.p is None:
+        tail = "not shown"
+    elif check.slack_errors is None:
         tail = "inside" if check.holds else "beyond"
     else:
         tail = f"{check.slack_errors:+.1f} SE"
@@ -251,10 +262,10 @@ def _relaxed(view: RecommendView) -> list[RenderableType]:
 
 def _relaxation(view: RecommendView, asked: Asked, one: Relaxation) -> Iterator[str]:
     yield plain(one.requirement)
-    yield units.show(one.relaxed, asked.unit, asked.currency)
-    yield units.show(one.surely, asked.unit, asked.currency)
+    yield _number(one.relaxed, asked)
+    yield _number(one.surely, asked)
     yield _name(one.label)
-    yield units.show(one.objective, view.objective.unit, view.objective.currency)
+    yield _number(one.objective, view.objective)
     if one.change is not None:
         yield f"{100 * one.change:+.0f} %" if one.scale == "ratio" else f"{one.change:+.3f}"
 
@@ -274,13 +285,22 @@ def _whole(view: RecommendView, one: Candidate) -> bool:
 
 def _value(shown: Shown, asked: Asked, *, interval: bool = True) -> str:
     """Return ``4.96 ms (4.51 to 5.46)``, units repeated only where they differ."""
-    told = units.show(shown.value, asked.unit, asked.currency)
+    told = _number(shown.value, asked)
+    if shown.bound:
+        return f"{'≥' if shown.bound == 'at least' else '≤'} {told}"
     if not interval or shown.low is None or shown.high is None:
         return told
-    ends = [units.show(end, asked.unit, asked.currency) for end in (shown.low, shown.high)]
+    ends = [_number(end, asked) for end in (shown.low, shown.high)]
     if len({one.partition(" ")[2] for one in (told, *ends)}) == 1:
         ends = [end.partition(" ")[0] for end in ends]
     return f"{told} ({ends[0]} to {ends[1]})"
+
+
+def _number(value: float | None, asked: Asked) -> str:
+    """Return a figure with its unit; of what is counted, the number alone."""
+    if value is not None and asked.quantity in ("cameras", "devices"):
+        return f"{value:,g}"
+    return units.show(value, asked.unit, asked.currency)
 
 
 def _name(label: str) -> str:

@@ -181,13 +181,15 @@ def _check(table: Table, row: int, i: int) -> Check:
     shown, value, limit = _shown(figure), figure.quantity.value, table.bounds[row]
     if value is None or figure.draws is None:
         return Check(requirement=asked.text, figure=shown, state="not shown", holds=False)
-    at_least = bool(table.at_least[row])
-    p = float(table.drawn_kept[row, :, i].mean())
+    at_least, holds = bool(table.at_least[row]), bool(table.kept[row, i])
+    p = None
+    if figure.bound is None or holds == (figure.bound == asked.sense):
+        p = float(table.drawn_kept[row, :, i].mean())
     return Check(
         requirement=asked.text,
         figure=shown,
-        state=_state(p),
-        holds=bool(table.kept[row, i]),
+        state="not shown" if p is None else _state(p),
+        holds=holds,
         p=p,
         slack=value - limit if at_least else limit - value,
         slack_errors=slack_in_errors(value, figure.draws, limit, at_least=at_least),
@@ -207,8 +209,9 @@ def _shown(figure: Figure) -> Shown:
         low=found.low if figure.note is None else None,
         high=found.high if figure.note is None else None,
         level=found.level if figure.note is None else None,
+        bound=figure.bound,
         basis=found.basis,
-        reason=figure.note or (found.reason if found.value is None else None),
+        reason=figure.told or (found.reason if found.value is None else None),
     )
 
 

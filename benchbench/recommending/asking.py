@@ -9,7 +9,7 @@ from typing import Literal
 
 from benchbench.errors import UsageError
 from benchbench.limits import Absolute, Relative, fits, parse
-from benchbench.quantities import Named, leading, named
+from benchbench.quantities import Named, Quantity, leading, named
 from benchbench.recommend_view import Asked
 from benchbench.recommending.drawing import Figure
 from benchbench.view import CellView
@@ -95,6 +95,16 @@ def read_aim(minimize: Sequence[str], maximize: Sequence[str]) -> Aim:
     return Aim(given[0].strip(), named(given[0]), "minimize" if minimize else "maximize")
 
 
+def _same_currency(one: Requirement, found: Quantity) -> None:
+    """Raise UsageError where the limit is in another currency than the prices are."""
+    if one.limit.currency and found.currency and one.limit.currency != found.currency:
+        raise UsageError(
+            f"'{one.text}': the prices are in {found.currency}, the limit is in"
+            f" {one.limit.currency}",
+            hint=f"write the limit in {found.currency}; nothing here knows exchange rates",
+        )
+
+
 def asked_of(one: Requirement | Aim, cells: Sequence[CellView], row: Sequence[Figure]) -> Asked:
     """Return what is asked, with the unit of the figures in *row*, one a cell.
 
@@ -109,6 +119,7 @@ def asked_of(one: Requirement | Aim, cells: Sequence[CellView], row: Sequence[Fi
         raise fault
     found = next((f for f in known if f.draws is not None), known[0]).quantity
     if isinstance(one, Requirement):
+        _same_currency(one, found)
         fits(one.limit, found)
     return Asked(
         text=one.text,

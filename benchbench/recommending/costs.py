@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchbench.quantities import Named, Quantity, absence, resolved
+from benchbench.recommend_view import Bound
 from benchbench.recommending.drawing import Figure, Sampler
 from benchbench.recommending.money import Money, Rate, of_device
 from benchbench.stats.choice import Values
@@ -105,7 +106,7 @@ class Costs:
         found = self.sampler.figure(cell, Named("cameras"))
         if found.draws is None:
             return _missing(base, cell, found.quantity.reason)
-        return _made(base, "", found, lambda drawn: np.ceil(wanted / drawn))
+        return _inverse(_made(base, "", found, lambda drawn: np.ceil(wanted / drawn)))
 
     def devices_price(self, cell: CellView) -> Figure:
         """Return what the devices cost that serve the cameras."""
@@ -141,7 +142,13 @@ def _missing(base: Quantity, cell: CellView, why: str | None) -> Figure:
 def _over(base: Quantity, a_second: float, currency: str, rate: Figure) -> Figure:
     if rate.draws is None:
         return Figure(base.model_copy(update={"reason": rate.quantity.reason}), None)
-    return _made(base, currency, rate, lambda drawn: a_second * _MILLION / drawn)
+    return _inverse(_made(base, currency, rate, lambda drawn: a_second * _MILLION / drawn))
+
+
+def _inverse(made: Figure) -> Figure:
+    """Return a figure that falls as its source rises: where that is a least, it is a most."""
+    turned: dict[str | None, Bound] = {"at least": "at most", "at most": "at least"}
+    return replace(made, bound=turned.get(made.bound))
 
 
 def _scaled(found: Figure, factor: float) -> Figure:
@@ -149,7 +156,7 @@ def _scaled(found: Figure, factor: float) -> Figure:
     assert found.quantity.value is not None
     value = found.quantity.value * factor
     told = found.quantity.model_copy(update={"value": value, "unit": "images/s"})
-    return Figure(told, found.draws * factor, found.note)
+    return Figure(told, found.draws * factor, found.note, bound=found.bound)
 
 
 def _made(
@@ -174,4 +181,4 @@ def _made(
     }
     if high > low:
         update |= {"low": low, "high": high, "level": 0.95}
-    return Figure(base.model_copy(update=update), draws, source.note)
+    return Figure(base.model_copy(update=update), draws, source.note, bound=source.bound)

@@ -17,6 +17,7 @@ import numpy as np
 from benchbench.confidence import Resamples, resamples
 from benchbench.errors import UsageError
 from benchbench.quantities import Basis, Named, Quantity, absence, quantity
+from benchbench.recommend_view import Bound
 from benchbench.slice_confidence import Slice, slices
 from benchbench.stats.choice import (
     Values,
@@ -49,6 +50,13 @@ class Figure:
     """Why the draws are all alike, although the figure could be another."""
     fault: UsageError | None = None
     """Why the cell could not have the figure, whatever is measured."""
+    bound: Bound | None = None
+    """Where the value is but an end of what the figure can be, which; *note* says why."""
+
+    @property
+    def told(self) -> str | None:
+        """The note, with what the value is an end of."""
+        return f"{self.bound} this: {self.note}" if self.bound else self.note
 
 
 @dataclass
@@ -143,8 +151,7 @@ class Sampler:
         met, missed = found.low or found.value, found.high
         if missed is None or missed <= met:
             why = found.reason or "no higher load was tried"
-            note = f"at least this: {why}"
-            return Figure(found, constant(found.value, self.draws), note)
+            return Figure(found, constant(found.value, self.draws), why, bound="at least")
         quantiles = uniforms(self.draws, self.seed, cell.id, found.full_name)
         whole = found.unit == "cameras"
         return Figure(found, bracket(met, missed, quantiles, whole=whole))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from benchbench.recommend_view import LeftOut
+from benchbench.recommend_view import Bound, LeftOut
 from benchbench.recommending.costs import RATE_NAMES
 from benchbench.recommending.money import Money
 from benchbench.recommending.tabling import Table
@@ -38,17 +38,25 @@ def _spreads(table: Table) -> Iterator[str]:
         counted: dict[tuple[str, str], int] = {}
         for one in row:
             if one.note:
-                key = asked.quantity, one.note
+                key = asked.quantity, _why(one.bound, one.note)
                 counted[key] = counted.get(key, 0) + 1
         found |= counted
     for (name, why), count in found.items():
         yield f"{name} is taken as it is ({count} of {len(table.cells)} cells): {why}."
-    if any(one.quantity.low is not None and one.quantity.basis == "probes"
+    if any(one.quantity.low is not None and one.quantity.basis == "probes" and not one.note
            for _, row in rows for one in row):  # fmt: skip
         yield (
             "What a search found lies between a load that was met and one that was missed: drawn"
             " uniformly in the logarithm."
         )
+
+
+def _why(bound: Bound | None, note: str) -> str:
+    """Return *note*; of an end of a search one sentence for all cells, whatever their loads."""
+    if bound is None:
+        return note
+    more, mark = ("more", "≥") if bound == "at least" else ("less", "≤")
+    return f"no load was found that is missed, so it may be {more} ({mark})"
 
 
 def _scopes(table: Table) -> Iterator[str]:

@@ -125,6 +125,10 @@ def _the_command_line(capsys: pytest.CaptureFixture[str], store: Path, run: str)
     assert run in done("baseline", "list")[1]
     assert run in done("baseline", "show", "main")[1]
     assert done("compare", "main", "latest", "--margin", "3%")[::2] == (0, "")
+    code, _, err = done("compare", run, run, "--admit", "thread")
+    assert (code, err) == (
+        0, "--admit thread admits nothing: no such key spoils this comparison\n"
+    )  # fmt: skip
     code, _, err = done("compare", f"{run}#runtime=quick", "mian")
     assert code == 2
     assert "did you mean 'main'?" in err

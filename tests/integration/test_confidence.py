@@ -179,3 +179,7 @@ def test_a_metric_that_no_cell_has_is_told(found):
     store, _, outcome = found
     with pytest.raises(UsageError, match=r"no cell of the run .* has the metric dice"):
         api.cases(outcome.run, metrics=["dice"], store=store)
+    gone = ["--metric", "dice", "--store", str(store)]
+    line = [sys.executable, "-m", "benchbench", "cases", outcome.run, *gone]
+    done = subprocess.run(line, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, ""), "no table is begun that has no rows"

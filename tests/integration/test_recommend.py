@@ -93,6 +93,7 @@ def test_what_cannot_be_asked_exits_2_with_a_hint(recommend: Recommend) -> None:
         ("--minimize", "enrgy"),
         ("--minimize", "size", "--require", "no more than 3 % slower"),
         ("--minimize", "size", "--price", "much"),
+        ("--minimize", "size", "--without", "other_lod"),
     ):
         code, told, errors = recommend(*arguments)
         assert (code, told) == (2, "")

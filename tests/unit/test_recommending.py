@@ -418,6 +418,51 @@ def test_a_cost_without_its_measurement_is_absent() -> None:
         assert why in str(asked(one, minimize=[name], money=money).candidates[0].objective.reason)
 
 
+def test_where_no_load_was_missed_what_lies_beyond_it_is_not_shown() -> None:
+    one = cell("a", cameras=(cameras(26, None),))
+    view = asked(one, require=["cameras>=30", "cameras>=20", "cameras<=50"], maximize=["cameras"])
+    beyond, within, above = view.candidates[0].checks
+    assert (beyond.state, beyond.holds, beyond.p) == ("not shown", False, None)
+    assert (within.state, within.holds, within.p) == ("holds", True, 1)
+    assert (above.state, above.holds, above.p) == ("not shown", True, None)
+    told = printed(view)
+    assert "≥ 26 not shown" in told
+    assert "≥ 26 inside" in told
+    assert "so it may be more (≥)" in told
+    assert "between a load that was met and one that was missed" not in told
+
+
+def test_an_order_of_ends_of_searches_is_told_as_not_shown() -> None:
+    most = asked(
+        cell("a", cameras=(cameras(26, None),)),
+        cell("b", cameras=(cameras(41, None),)),
+        maximize=["cameras"],
+    )
+    assert "cameras ≥ 41." in verdict(most)
+    assert verdict(most).endswith("≥ may be more: the order of such cells is not shown.")
+    found = asked(
+        cell("a", cameras=(cameras(26, 27),)),
+        cell("b", cameras=(cameras(41, 42),)),
+        maximize=["cameras"],
+    )
+    assert "not shown" not in verdict(found)
+
+
+def test_fewer_devices_may_do_where_no_load_was_missed() -> None:
+    money = Money(cameras=100, bought=(amount("250 EUR", "device"),))
+    view = asked(
+        cell("a", cameras=(cameras(26, None),)),
+        require=["devices<=3", "devices<=4"],
+        minimize=["devices.price"],
+        money=money,
+    )
+    found = view.candidates[0]
+    assert (found.objective.bound, found.objective.value) == ("at most", 1000)
+    assert str(found.objective.reason).startswith("at most this: ")
+    assert [check.state for check in found.checks] == ["not shown", "holds"]
+    assert "≤ 4 inside" in printed(view)
+
+
 def test_the_suites_price_is_used_and_given_way_to_an_own_one() -> None:
     price = Cost(
         per_million=1, currency="USD", images_per_s=100, basis="single stream", per_hour=0.36
@@ -435,7 +480,7 @@ def test_limits_on_costs_are_read_in_their_currency_alone() -> None:
     one = cell("a")
     fine = asked(one, require=["cost.device<=0.05 EUR"], minimize=["size"], money=money)
     assert fine.recommended == "a"
-    with pytest.raises(UsageError, match="EUR"):
+    with pytest.raises(UsageError, match=r"the prices are in EUR, the limit is in USD"):
         asked(one, require=["cost.device<=0.05 USD"], minimize=["size"], money=money)
     with pytest.raises(UsageError, match="several currencies"):
         asked(one, minimize=["size"], money=Money(

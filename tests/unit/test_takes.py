@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from benchbench import api
 from benchbench.cli.options import Duration
+from benchbench.cli.progress import make_watcher
 from benchbench.errors import SuiteError
 from benchbench.plan import make_plan
 from benchbench.store import Store
@@ -17,7 +20,7 @@ from benchbench.suite.load import load_suite
 from benchbench.suite.takes import Where
 from benchbench.taken import _caveats
 from benchbench.takes import Extras, extras, matches
-from benchbench.types import Asked, Caveat, Compared, Price, Take, Taken
+from benchbench.types import Asked, Caveat, Cell, Compared, Failure, Price, Take, Taken
 from benchbench.view import CellView
 from tests import tiny
 
@@ -165,7 +168,9 @@ def test_a_time_is_read_in_hours_minutes_and_seconds(text: str, seconds: float) 
     assert Duration().convert(text, None, None) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-5s", "20 parsecs", "m", "1m junk", "nan", "1e3s"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-5s", "20 parsecs", "m", "1m junk", "nan", "1e3s", "1h30"]
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is not a time like"):
         Duration().convert(text, None, None)
@@ -194,3 +199,21 @@ def test_doubts_of_a_cell_stay_as_they_are_and_those_of_most_processes_join_them
     assert found[:2] == own[:2]
     assert {one.code for one in found[2:]} == {"contended", "throttled"}
     assert [one.code for one in _caveats(cell, [], [])] == [one.code for one in own]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("meter", "not measured: no zones"), ("signal", "FAILED at 'start': no zones")],
+)
+def test_a_meter_that_is_not_there_is_no_failure_of_the_run(code: str, said: str) -> None:
+    cell = Cell(
+        id="c", model="m", runtime="r", precision="fp32", device="cpu", batch=1, dataset="d",
+        split="s", task="detection", spec={}, start=None,
+    )  # fmt: skip
+    failure = Failure(code=code, stage="start", message="no zones")
+    take = Take.of("energy", "c", {})
+    taken = Taken(take=take, environment="", started="", wall_s=1, failure=failure)
+    told = StringIO()
+    with redirect_stderr(told), make_watcher(quiet=False) as watcher:
+        watcher.taken(taken, cell, 0, 3)
+    assert told.getvalue() == f"[1/3 more] m · r · fp32: energy: {said}\n"
