@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from benchbench.comparing.choosing import KEYS, chosen
 from benchbench.errors import UsageError
-from benchbench.quantities import Named, named, short
+from benchbench.quantities import Named, knows, named, short
 from benchbench.view import CellView, RunView
 
 EXAMPLE = "for example 'map of openvino int8' or 'latency.p50 of openvino int8 vs fp32'"
@@ -41,7 +41,7 @@ def read(text: str, view: RunView) -> Wanted:
     parts = _AGAINST.split(rest)
     if len(parts) > 2:
         raise UsageError(f"{short(text)} compares more than two cells", hint=EXAMPLE)
-    cell = _one(_picked(view, parts[0], text), parts[0])
+    cell = _one(_knowing(_picked(view, parts[0], text), wanted), parts[0])
     if len(parts) == 1:
         return Wanted(wanted, cell)
     others = [one for one in _picked(view, parts[1], text) if one.id != cell.id]
@@ -68,6 +68,11 @@ def _picked(view: RunView, pattern: str, text: str) -> tuple[CellView, ...]:
         return tuple(exact) or chosen(view, pattern, text)
     found = tuple(cell for cell in view.cells if all(_has(cell, word) for word in words))
     return found or chosen(view, pattern, text)
+
+
+def _knowing(cells: tuple[CellView, ...], wanted: Named) -> tuple[CellView, ...]:
+    """Return those of *cells* that could have the figure; all of them where none could."""
+    return tuple(cell for cell in cells if knows(cell, wanted)) or cells
 
 
 def _has(cell: CellView, word: str) -> bool:

@@ -38,9 +38,9 @@ from benchbench.view import CellView
 
 __all__ = [
     "ALIASES", "GETTERS", "Basis", "Kind", "Named", "Quantity", "absence", "build", "canonical",
-    "check_subject", "close", "guess", "is_fixed", "kind", "known_names", "leading", "looks_fixed",
-    "measured", "named", "quantity", "quoted", "resolved", "short", "unfiled", "unplaced",
-    "unquoted",
+    "check_subject", "close", "guess", "is_fixed", "kind", "known_names", "knows", "leading",
+    "looks_fixed", "measured", "named", "quantity", "quoted", "resolved", "short", "unfiled",
+    "unplaced", "unquoted",
 ]  # fmt: skip
 
 
@@ -91,6 +91,15 @@ def canonical(name: str, cell: CellView, subject: str | None = None) -> str:
         known_here = list(known_names([cell]))
         hint = f"did you mean {short(meant)}?" if meant else guess(name, known_here)
     raise UsageError(f"{short(cell.label)} has no figure named {short(name)}", hint=hint)
+
+
+def knows(cell: CellView, wanted: Named) -> bool:
+    """Return whether *cell* could have the figure *wanted*: mAP is none of a segmenter's."""
+    try:
+        canonical(wanted.name, cell, wanted.subject)
+    except UsageError:
+        return False
+    return True
 
 
 def _written(name: str, metrics: Iterable[str]) -> str | None:

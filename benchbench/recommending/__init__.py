@@ -62,7 +62,8 @@ def recommend(
     """
     aim = read_aim(question.minimize, question.maximize)
     required = [read_requirement(text) for text in question.require]
-    cells, left_out = selected(view.cells, question.where, question.without)
+    figures = [aim.named, *(one.named for one in required)]
+    cells, left_out = selected(view.cells, question.where, question.without, figures)
     sampler = Sampler(run, {one.cell.id: one for one in results}, question.draws, question.seed)
     costs = Costs(sampler, question.money.checked())
     table = _table(cells, required, aim, costs)

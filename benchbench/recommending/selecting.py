@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from benchbench.errors import UsageError
 from benchbench.folding import kept
+from benchbench.quantities import Named, knows
 from benchbench.recommend_view import LeftOut
 from benchbench.view import CellView
 
@@ -16,21 +17,24 @@ _GROUP = ("dataset", "split", "task")
 
 
 def selected(
-    cells: Sequence[CellView], where: Iterable[str], without: Iterable[str]
+    cells: Sequence[CellView],
+    where: Iterable[str],
+    without: Iterable[str],
+    figures: Sequence[Named] = (),
 ) -> tuple[list[CellView], list[LeftOut]]:
     """Return the cells to choose among, and those that a caveat keeps out.
 
     *where*: ``key=pattern``; patterns of one key are alternatives, keys add up. Cells on damaged
-    images are left out unless a dataset is named. Raises
-    :class:`~benchbench.errors.UsageError` for an unknown key, where nothing matches, and where what
-    matches is of several datasets or tasks.
+    images are left out unless a dataset is named. Of several datasets or tasks, the one is chosen
+    among whose cells alone know all *figures*. Raises :class:`~benchbench.errors.UsageError` for an
+    unknown key, where nothing matches, and where what matches is of several datasets or tasks.
     """
     asked = _asked(where)
     known = cells if "dataset" in asked else kept(cells)
     found = [cell for cell in known if _matches(cell, asked)]
     if not found:
         raise _nothing(known, asked)
-    _of_one_kind(found)
+    found = _of_one_kind(found, figures)
     out = [(cell, code) for cell in found for code in without if _doubted(cell, code)]
     dropped = {cell.id: LeftOut(label=cell.label, reason=f"--without {c}") for cell, c in out}
     remaining = [cell for cell in found if cell.id not in dropped]
@@ -69,17 +73,23 @@ def _nothing(cells: Sequence[CellView], asked: Mapping[str, Sequence[str]]) -> U
     return UsageError(f"no cell matches {told}", hint=f"there are {known[:500]}")
 
 
-def _of_one_kind(cells: Sequence[CellView]) -> None:
-    kinds: dict[tuple[str, ...], int] = {}
+def _of_one_kind(cells: Sequence[CellView], figures: Sequence[Named]) -> list[CellView]:
+    """Return the cells of the one dataset and task that all *figures* can be of."""
+    kinds: dict[tuple[str, ...], list[CellView]] = {}
     for cell in cells:
-        kind = tuple(getattr(cell, key) for key in _GROUP)
-        kinds[kind] = kinds.get(kind, 0) + 1
-    if len(kinds) < 2:
-        return
-    told = [f"{', '.join(kind)} ({count} cells)" for kind, count in kinds.items()]
+        kinds.setdefault(tuple(getattr(cell, key) for key in _GROUP), []).append(cell)
+    telling = [one for one in figures if any(knows(cell, one) for cell in cells)]
+    able = {
+        kind: alike
+        for kind, alike in kinds.items()
+        if any(all(knows(cell, one) for one in telling) for cell in alike)
+    } or kinds
+    if len(able) == 1:
+        return next(iter(able.values()))
+    told = [f"{', '.join(kind)} ({len(alike)} cells)" for kind, alike in able.items()]
     more = f" and {len(told) - 5} more" if len(told) > 5 else ""
-    differing = next(key for i, key in enumerate(_GROUP) if len({kind[i] for kind in kinds}) > 1)
-    value = next(iter(kinds))[_GROUP.index(differing)]
+    differing = next(key for i, key in enumerate(_GROUP) if len({kind[i] for kind in able}) > 1)
+    value = next(iter(able))[_GROUP.index(differing)]
     raise UsageError(
         f"accuracies of different datasets or tasks do not compare: {'; '.join(told[:5])}{more}",
         hint=f"choose one, for example --where '{differing}={value}'",

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchbench.claims import formats
+from benchbench.claims.asking import read
 from benchbench.claims.citing import without_n, wrong
 from benchbench.claims.figures import change, fixed, written
 from benchbench.claims.linting import lint, read_text
@@ -21,6 +22,7 @@ from benchbench.claims_view import Claim, ClaimedCell, ClaimFigure, Finding
 from benchbench.cli.lint_claims import annotation
 from benchbench.errors import UsageError
 from benchbench.store import Store
+from tests import report_fixture
 
 
 def cell(precision: str = "int8", **more: object) -> ClaimedCell:
@@ -396,3 +398,18 @@ def test_an_annotation_cannot_be_ended_early() -> None:
         "::error file=a%2Cb%3Ac%0A.md,line=3,title=wrong-figure of a claim::"
         "x%0A::error::y. Hint: 50 %25"
     )
+
+
+def test_a_pattern_picks_among_the_cells_that_could_have_the_figure() -> None:
+    detector = report_fixture.cells()[0].model_copy(update={"metrics": {"map": 0.4}})
+    segmenter = detector.model_copy(
+        update={
+            "id": "seg", "label": "seg · openvino · int8", "task": "semantic-segmentation",
+            "metrics": {"miou": 0.6}, "per_class": {}, "primary": "miou",
+        }
+    )  # fmt: skip
+    view = report_fixture.run((detector, segmenter))
+    for quantity, cell in (("miou", segmenter), ("map", detector)):
+        assert read(f"{quantity} of *", view).cell == cell
+    with pytest.raises(UsageError, match="picks 2 cells"):
+        read("latency.p50 of *", view)

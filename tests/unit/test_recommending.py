@@ -531,6 +531,17 @@ def test_accuracies_of_two_datasets_or_tasks_are_not_mixed() -> None:
     assert asked(*cells, minimize=["size"], where=["dataset=oth*"]).recommended == "b"
 
 
+def test_the_figures_that_are_named_choose_the_task_that_alone_knows_them() -> None:
+    segmenter = {"task": "semantic-segmentation", "metrics": {"miou": 0.6}, "primary": "miou"}
+    cells = cell("a"), cell("b", **segmenter, intervals={"miou": interval(0.6, 0.02)})
+    assert asked(*cells, minimize=["size"], require=["map>=0.2"]).recommended == "a"
+    assert asked(*cells, maximize=["miou"]).recommended == "b"
+    for question in ({"minimize": ["size"]}, {"maximize": ["map"], "require": ["miou>=0.2"]}):
+        with pytest.raises(UsageError, match="do not compare") as caught:
+            asked(*cells, **question)
+        assert "--where 'task=detection'" in str(caught.value.hint)
+
+
 def test_where_takes_alternatives_of_one_key_and_all_keys_together() -> None:
     cells = cell("a"), cell("b"), cell("c", runtime="openvino")
     view = asked(*cells, minimize=["size"], where=["model=a", "model=c", "runtime=open*"])
