@@ -21,6 +21,8 @@ from benchbench.types import Compared, Taken
 ALPHA = 0.05
 """Chance of any wrong verdict among the comparisons of a run, of latency and energy together."""
 MOST_NEEDED = sequential.MOST
+_UNMETERED = 3
+"""Pairs without energy after which a meter is not asked again."""
 
 
 def read_pair(run: Run, taken: Taken) -> Pair:
@@ -83,8 +85,13 @@ def settled(compared: Compared, found: Sequence[Pair], family: int) -> bool:
 
 
 def energy_settled(compared: Compared, found: Sequence[EnergyPair], family: int) -> bool:
-    """Return whether more pairs would change nothing of energy."""
+    """Return whether more pairs would change nothing of energy.
+
+    Nor would they where the meter failed in each of the first few.
+    """
     values = [one for one in map(energy_turns.log_ratio, found) if one is not None]
+    if not values and len(found) >= _UNMETERED:
+        return True
     return _decide(compared, values, family).verdict != "inconclusive"
 
 

@@ -6,7 +6,7 @@ from benchbench.comparing.differing import differing
 from benchbench.comparing.ends import Two
 from benchbench.comparing.pairing import Pairing, pair
 from benchbench.comparing.sides import Source, of_baseline, of_run, open_both, open_source
-from benchbench.comparing.times import Turns, turns_between
+from benchbench.comparing.times import Turns, turns_between, without_energy
 
 __all__ = [
     "Asked",
@@ -23,4 +23,5 @@ __all__ = [
     "open_source",
     "pair",
     "turns_between",
+    "without_energy",
 ]

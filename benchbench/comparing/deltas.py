@@ -21,7 +21,13 @@ _SIZES = ("size", "parameters", "macs")
 _RESIDENT = ("memory", "memory.load", "memory.device")
 _SAMPLED = ("latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean")
 _METERED = ("energy", "energy.net", "energy.images", "energy.average")
+SEARCHED = ("server.rate", "cameras")
+"""Figures that a search for the highest load brackets."""
 _ONE = "one run tells one figure"
+_SEARCHES = (
+    "each search is of one process, and its errors are not corrected over the levels it tried:"
+    " two brackets do not tell how processes differ"
+)
 
 
 def delta(  # noqa: PLR0913 - two sides of two values each, and how they are compared
@@ -135,7 +141,10 @@ def _measured(two: Two, base: Delta, level: float) -> Delta:
         return timed(two, base, level)
     if base.quantity in _METERED:
         return metered(two, base, level)
-    return points(base, reason=SAME) if two.same else points(base, outcome="trend", reason=_ONE)
+    if two.same:
+        return points(base, reason=SAME)
+    why = _SEARCHES if base.quantity in SEARCHED else _ONE
+    return points(base, outcome="trend", reason=why)
 
 
 def _counted(base: Delta) -> Delta:

@@ -92,6 +92,20 @@ def turns_between(two: Two, name: str, subject: str | None = None) -> Turns | No
     return None
 
 
+def without_energy(two: Two, subject: str | None = None) -> str | None:
+    """Return why pairs that a meter was to watch tell no energy; None where none were, or some do.
+
+    *subject*: ``meter=KIND`` asks about that meter alone.
+    """
+    for inverse, source in ((False, two.b), (True, two.a)):
+        for view in source.view.turns:
+            asked = view.energy_meter and subject in (None, f"meter={view.energy_meter}")
+            failed = view.log_ratios and not view.energy_log_ratios
+            if asked and failed and _is_of(view, two, inverse=inverse):
+                return f"{view.energy_meter}: {view.energy_reason}"
+    return None
+
+
 def _told(view: TurnsView, name: str, subject: str | None) -> tuple[float, ...]:
     """Return the log ratios of a figure, those that a verdict rests on."""
     if name != "energy":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from benchbench.compare_view import Delta
 from benchbench.comparing import Two, turns_between
+from benchbench.comparing.deltas import SEARCHED
 from benchbench.comparing.ends import ratio_of
 from benchbench.gating.figures import Unknown
 from benchbench.gating.looks import TRIAL_LOOKS, spent
@@ -23,6 +24,8 @@ AGAIN = (
     "--on-inconclusive retry lets the two take turns, where the machine and the files are still"
     f" those of both runs; or {IN_ONE_JOB}"
 )
+_MENDED = "let the meter read (benchbench doctor), then run --fresh"
+_METER = "ask for measure.energy, with a meter, in the suites of both"
 _NARROWER = {
     "images": "benchbench plan SUITE --power says how many images would tell",
     "turns": "more pairs: --on-inconclusive retry takes them",
@@ -44,7 +47,10 @@ def _trend(found: Delta, pairs: Pairs) -> Unknown:
     """Return why a trend decides nothing, and what would."""
     hint = _NEVER.get(found.quantity)
     if hint:
-        return Unknown(f"nothing measures a change of {found.quantity} with its error", hint)
+        why = found.reason if found.quantity in SEARCHED else None
+        return Unknown(why or f"nothing measures a change of {found.quantity} with its error", hint)
+    if pairs.failed:
+        return Unknown(f"pairs were taken, but without energy by {pairs.failed}", _MENDED)
     why = f"a trend, which decides nothing: {found.reason or 'two jobs'}"
     return Unknown(why, AGAIN if pairs.able else IN_ONE_JOB)
 
@@ -79,6 +85,8 @@ class Pairs:
     """Whether both cells have fresh processes, which may have been asked before the pairs."""
     able: bool = False
     """Whether pairs could be taken where there are none."""
+    failed: str | None = None
+    """Why pairs that a meter was to watch tell no energy, with its kind."""
 
 
 def over_all(found: Delta, pairs: Pairs) -> Delta:
@@ -118,7 +126,8 @@ def _count(found: Delta) -> int | None:
 def known_change(found: Delta, pairs: Pairs) -> Known | Unknown:
     """Return what *found* says; Unknown where it can decide nothing."""
     if found.change is None:
-        return Unknown(found.reason or "there is no change to tell")
+        why = found.reason or "there is no change to tell"
+        return Unknown(why, _METER if found.family == "energy" and "no meter" in why else None)
     if found.design == "trend":
         return _trend(found, pairs)
     if values := _decisive(found, pairs):

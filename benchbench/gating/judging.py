@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, get_args
 
 from benchbench.compare_view import Delta
-from benchbench.comparing import Source, Two, delta, differing
+from benchbench.comparing import Source, Two, delta, differing, without_energy
 from benchbench.errors import Place, UsageError
 from benchbench.gate_view import LimitView
 from benchbench.gating.changes import (
@@ -239,27 +239,36 @@ class Judge:
     def _pairs(self, other: Opposite, cell: CellView, found: Delta, *, able: bool) -> Pairs:
         timed = found.quantity == "latency.p50"
         rounds = timed and cell.processes is not None and other.cell.processes is not None
-        return Pairs(ratios(self._two(other, cell), found), self.retries, rounds, able)
+        two = self._two(other, cell)
+        failed = without_energy(two, found.subject) if found.quantity == "energy" else None
+        return Pairs(ratios(two, found), self.retries, rounds, able, failed)
 
     def _turns(
         self, limit: Relative, other: Opposite, cell: CellView, found: Delta
     ) -> Turns | None:
-        """Return the pairs that would tell more.
-
-        Of two timed cells by the median; of the energy of two cells of this run where a meter
-        watched pairs of them.
-        """
+        """Return the pairs that would tell more of two timed cells: of the median, or of energy."""
         timed = cell.latency is not None and other.cell.latency is not None
         if not timed or found.change is None:
             return None
-        ends = other.cell.id, cell.id, limit.margin
-        if found.quantity == "energy" and found.design == "turns" and self._own(other):
-            return Turns(*ends, settles="energy")
-        if found.quantity != "latency.p50":
-            return None
         elsewhere = None if self._own(other) else _elsewhere(other)
+        asked = Turns(other.cell.id, cell.id, limit.margin, elsewhere=elsewhere)
+        if found.quantity == "energy":
+            return self._watched(asked, cell, found)
         # A retry may take processes too: their rounds then answer the same question once more.
-        return Turns(*ends, elsewhere=elsewhere, looks=2)
+        return replace(asked, looks=2) if found.quantity == "latency.p50" else None
+
+    def _watched(self, asked: Turns, cell: CellView, found: Delta) -> Turns | None:
+        """Return *asked* of energy.
+
+        Of two cells of this run where a meter watched pairs of them; against another run's cell by
+        the meter that measured *cell*.
+        """
+        if asked.elsewhere is None:
+            return replace(asked, settles="energy") if found.design == "turns" else None
+        if found.design not in ("turns", "trend"):
+            return None
+        meters = _metered(found.subject, cell)
+        return next((replace(asked, settles="energy", meter=kind) for _, kind in meters), None)
 
     def _trials(self, other: Opposite, cell: CellView, found: Delta) -> tuple[tuple[str, str], ...]:
         """Return the cells, both of this run, of which more energy would tell more."""

@@ -9,15 +9,16 @@ from pathlib import Path
 from benchbench.gating.figures import Unknown
 from benchbench.gating.looks import following
 from benchbench.gating.rivals import Here, other_version, rival
+from benchbench.gating.ways import Ways
 from benchbench.measure import environment
 from benchbench.running import Runner
 from benchbench.store import Manifest, Run
 from benchbench.suite.load import LoadedSuite, reload_suite
-from benchbench.suite.takes import ComparisonEntry, Processes, Where
+from benchbench.suite.takes import Processes
 from benchbench.taken import energy_takes
-from benchbench.takes import Contest, Extras, Settles, contest, matches
+from benchbench.takes import Contest, Extras, Settles, contest
 from benchbench.taking import Taker
-from benchbench.types import Cell, Elsewhere, Take, Taken, digest
+from benchbench.types import Cell, Compared, Elsewhere, Take, Taken, digest
 
 BUDGET_S = 600.0
 _ENERGIES, _MOST_ENERGIES = 3, 12
@@ -39,6 +40,8 @@ class Turns:
     """In how many ways the gate may have asked the same."""
     questions: int = 1
     """The gate's correction in the terms of comparisons: over how many their alpha is shared."""
+    meter: str | None = None
+    """Kind of the meter that watches pairs with another run's cell, where energy is asked."""
 
 
 @dataclass(slots=True)
@@ -84,11 +87,20 @@ def measure_more(runner: Runner, wanted: Wanted, settings: Sequence[str] = ()) -
     loaded = reload_suite(text, file, manifest.settings, settings)
     rivals, lost = _rivals(runner, wanted.turns)
     able = replace(wanted, turns=[one for one in wanted.turns if _able(one, rivals)])
-    extras = planned(loaded, manifest, able, rivals, tuple(runner.run.all_taken()))
+    before = Before(tuple(runner.run.all_taken()), runner.run.asked().compared)
+    extras = planned(loaded, manifest, able, rivals, before)
     _ask(runner.run, extras.contests)
     taker = Taker(runner, extras.under(runner.run.asked().compared))
     taker.all()
     return (*lost, *taker.left())
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the run has of earlier commands."""
+
+    taken: tuple[Taken, ...] = ()
+    compared: tuple[Compared, ...] = ()
 
 
 Rivals = Mapping[tuple[str, Elsewhere], Cell]
@@ -121,20 +133,22 @@ def planned(
     manifest: Manifest,
     wanted: Wanted,
     rivals: Rivals,
-    taken: Sequence[Taken] = (),
+    before: Before,
 ) -> Extras:
     """Return the takes that *wanted* asks, with the options of the run's own suite.
 
-    *taken*: what was taken already; more energy is taken as it was.
+    More energy is taken as it was *before*, and pairs go on as they were begun.
     """
     cells = {one.cell.id: one.cell for one in manifest.cells}
     asked = loaded.suite.measure.processes or Processes()
+    ways = Ways(loaded.suite.comparisons, before.taken)
+    turns = watched(wanted.turns, before.compared)
     return Extras(
         scenarios=(),
         processes=tuple(_processes(asked, wanted.processes)),
-        contests=tuple(_contests(loaded.suite.comparisons, cells, rivals, wanted.turns)),
+        contests=tuple(_contests(ways, cells, rivals, turns)),
         cells=cells,
-        energies=tuple(_energies(taken, wanted.energies)),
+        energies=tuple(_energies(before.taken, wanted.energies)),
     )
 
 
@@ -164,20 +178,37 @@ def _processes(asked: Processes, counts: Mapping[str, int]) -> Iterator[Take]:
                 yield Take.of("process", cell, options, number=number)
 
 
+def watched(turns: Sequence[Turns], compared: Sequence[Compared]) -> Iterator[Turns]:
+    """Yield *turns*, those of latency against another run with the meter that watches them too.
+
+    They go on as the first comparison of the two was begun, from whose pairs their latency is read.
+    Where there is none yet, they are the pairs that energy is asked of.
+    """
+    meters = {_ends(one): one.meter for one in reversed(turns) if one.meter}
+    begun = {(one.baseline, one.candidate, one.elsewhere): one.meter for one in reversed(compared)}
+    for one in turns:
+        if one.elsewhere and one.settles == "latency":
+            meter = begun[_ends(one)] if _ends(one) in begun else meters.get(_ends(one))
+            yield replace(one, meter=meter)
+        else:
+            yield one
+
+
+def _ends(turns: Turns) -> tuple[str, str, Elsewhere | None]:
+    return turns.baseline, turns.candidate, turns.elsewhere
+
+
 def _contests(
-    entries: Sequence[ComparisonEntry],
-    cells: Mapping[str, Cell],
-    rivals: Rivals,
-    turns: Iterable[Turns],
+    ways: Ways, cells: Mapping[str, Cell], rivals: Rivals, turns: Iterable[Turns]
 ) -> Iterator[Contest]:
     """Yield each comparison once, at its smallest margin; decided after every pair."""
-    alike: dict[tuple[str, str, Elsewhere | None], list[Turns]] = {}
+    alike: dict[tuple[str, str, Elsewhere | None, str | None], list[Turns]] = {}
     for one in turns:
-        alike.setdefault((one.baseline, one.candidate, one.elsewhere), []).append(one)
-    for (baseline, candidate, elsewhere), asked in alike.items():
+        alike.setdefault((*_ends(one), one.meter), []).append(one)
+    for (baseline, candidate, elsewhere, meter), asked in alike.items():
         a = rivals[baseline, elsewhere] if elsewhere else cells[baseline]
         b = cells[candidate]
-        how = _how(entries, a, b, apart=elsewhere is not None)
+        how = ways.apart(b, meter) if elsewhere else ways.here(a, b)
         margin = min(one.margin for one in asked)
         how = how.model_copy(update={"slower": margin, "rule": "sequence"})
         made = contest(a, b, how, elsewhere=elsewhere)
@@ -187,27 +218,12 @@ def _contests(
         yield replace(made, compared=compared, settles=settles, questions=questions)
 
 
-def _how(
-    entries: Sequence[ComparisonEntry], baseline: Cell, candidate: Cell, *, apart: bool
-) -> ComparisonEntry:
-    """Return the suite's comparison of two cells; of two runs, how it lets the candidate's."""
-    if apart:
-        found = [one for one in entries if matches(one.candidate, candidate)]
-        update = {"meter": None}
-    else:
-        found = [one for one in entries if _about(one, baseline, candidate)]
-        update = {}
-    entry = found[0] if found else ComparisonEntry(baseline=Where(), candidate=Where())
-    return entry.model_copy(update=update)
-
-
-def _about(entry: ComparisonEntry, baseline: Cell, candidate: Cell) -> bool:
-    return matches(entry.baseline, baseline) and matches(entry.candidate, candidate)
-
-
 def _ask(run: Run, contests: Iterable[Contest]) -> None:
-    """Add *contests* to those of the run, so that reports show them too."""
-    more = {one.compared.id: one.compared for one in contests}
+    """Add *contests* to those of the run, so that reports show them too.
+
+    What was asked before keeps its place: of two comparisons of the same cells the first is read.
+    """
     asked = run.asked()
-    kept = tuple(one for one in asked.compared if one.id not in more)
-    run.put_asked(asked.model_copy(update={"compared": (*kept, *more.values())}))
+    known = {one.id: one for one in asked.compared}
+    more = {one.compared.id: one.compared for one in contests}
+    run.put_asked(asked.model_copy(update={"compared": tuple((known | more).values())}))

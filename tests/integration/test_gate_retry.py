@@ -230,3 +230,67 @@ def test_an_undecided_limit_of_energy_takes_more_pairs_though_latency_is_settled
     assert after.energy_pairs == before.energy_pairs + 1
     assert found.basis == f"{after.energy_pairs} pairs, looked at one by one"
     assert found.retried
+
+
+def metered(folder: Path, slow_s: float, command: list[str]) -> dict[str, Any]:
+    """Return a suite whose comparison of 'a' with 'b' has a meter; 'b' fails, so no pair of it."""
+    entry = {
+        "baseline": {"runtime": "b"}, "candidate": {"runtime": "a"}, "pairs": 3, "most_pairs": 6,
+        "turns": 3, "queries": 1, "meter": CLOCK | {"command": command}, "energy_turns": 3,
+        "energy_s": 0.4,
+    }  # fmt: skip
+    data = suite(folder, slow_s, comparisons=[entry])
+    data["runtimes"].append(tiny.faulty("b", fault="raise"))
+    data["measure"]["energy"] = {"meter": CLOCK, "where": {"runtime": "a"}, **PLAN}
+    return data
+
+
+def apart(tmp_path: Path, run: str) -> TurnsView:
+    """Return what took turns with a cell of another run."""
+    (view,) = (one for one in turns(tmp_path, run) if one.elsewhere)
+    return view
+
+
+@pytest.mark.slow
+def test_energy_against_another_run_is_settled_by_pairs_that_the_candidates_meter_watches(
+    tmp_path: Path, folder: Path
+) -> None:
+    data = suite(folder, 0.01)
+    data["measure"]["energy"] = {"meter": CLOCK, **PLAN}
+    first = measured(tmp_path, data)
+    second = measured(tmp_path, metered(folder, 0.04, CLOCK["command"]))
+    path = tmp_path / "limits.yaml"
+    path.write_text(
+        "gates:\n- {limit: no more than 20 % more energy, where: {runtime: a}}\n"
+        "- {limit: no more than 20 % slower, where: {runtime: a}}\n"
+    )
+    before = gate(tmp_path, limits=path, baseline=first).limits
+    assert [one.outcome for one in before] == ["inconclusive"] * 2
+    assert "--on-inconclusive retry" in before[0].hint
+    found = retry(tmp_path, limits=path, baseline=first)
+    assert [one.outcome for one in found.limits] == ["fail", "fail"]
+    energy, latency = found.limits
+    view = apart(tmp_path, second)
+    assert (view.elsewhere.run, view.energy_meter) == (first, "external")
+    assert energy.change == pytest.approx(latency.change, rel=0.25)
+    assert all("pairs, looked at one by one" in one.basis for one in found.limits)
+    again = gate(tmp_path, limits=path, baseline=first)
+    assert [one.change for one in again.limits] == [energy.change, latency.change]
+
+
+@pytest.mark.slow
+def test_a_meter_that_fails_ends_the_pairs_and_the_limit_says_why(
+    tmp_path: Path, folder: Path
+) -> None:
+    data = suite(folder, 0.01)
+    data["measure"]["energy"] = {"meter": CLOCK, **PLAN}
+    first = measured(tmp_path, data)
+    second = measured(tmp_path, metered(folder, 0.012, ["false"]))
+    path = tmp_path / "limits.yaml"
+    path.write_text("gates:\n- {limit: no more than 5 % more energy, where: {runtime: a}}\n")
+    found = only(retry(tmp_path, limits=path, baseline=first))
+    assert found.outcome == "inconclusive"
+    assert found.reason.startswith("pairs were taken, but without energy by external: ")
+    assert "false" in found.reason
+    assert "run --fresh" in found.hint
+    assert apart(tmp_path, second).pairs == 3

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from benchbench.baselines import Baseline, Process
 from benchbench.baselines.format import KeptDraws, KeptSample, Packed
+from benchbench.cli import compare as cli_compare
 from benchbench.columns import save_arrays
 from benchbench.compare_view import Delta
 from benchbench.comparing import Asked, Source, compare, delta, differing, of_baseline, pair
@@ -307,6 +308,19 @@ def test_where_nothing_is_comparable_the_keys_are_named_and_the_way_out() -> Non
     view = compare(a, b, Asked(admit=("environment.*",)))
     assert view.pairs[0].admitted == ("environment.governor",)
     assert compare(a, b, Asked(quantities=("size",))).pairs[0].deltas[0].change == 1
+
+
+def test_what_refuses_is_told_with_the_way_out_and_a_wrong_key_is_not_silent() -> None:
+    a = side(cell())
+    b = side(cell(), run="r2", environment=MACHINE | {"governor": "powersave"})
+    told = [str(part) for part in cli_compare.printed(compare(a, b))]
+    way_out = "to compare all the same, admit them by name: --admit 'environment.governor'"
+    assert way_out in told[-1].splitlines()
+    view = compare(a, b, Asked(admit=("governor", "environment.*")))
+    assert "--admit" not in str(list(cli_compare.printed(view))[-1])
+    (silent,) = cli_compare.admits_nothing(view, ("governor", "environment.*"))
+    assert silent.startswith("--admit governor admits nothing: ")
+    assert silent.endswith("did you mean environment.governor?")
 
 
 def test_hostile_values_are_cut_and_stay_text() -> None:

@@ -25,15 +25,16 @@ from benchbench.gating.gate import _wanted
 from benchbench.gating.judging import Judge
 from benchbench.gating.looks import following, spent
 from benchbench.gating.opposites import Opposites
-from benchbench.gating.retrying import Turns
+from benchbench.gating.retrying import Turns, watched
 from benchbench.gating.verdicts import Judged, decided, exit_code
-from benchbench.load_view import LoadProbe, ServerView
-from benchbench.stats import sequential
+from benchbench.gating.ways import Ways
+from benchbench.load_view import CamerasView, LoadProbe, ServerView
+from benchbench.stats import energy_turns, sequential
 from benchbench.stats.limits import Estimate, Exact, Watched, tails
 from benchbench.stats.turns import Pair
 from benchbench.store import Store
 from benchbench.suite.gates import GateEntry, LoadedGate
-from benchbench.suite.takes import Where
+from benchbench.suite.takes import ComparisonEntry, Where
 from benchbench.turns_view import (
     ProcessesView,
     ProcessFigure,
@@ -44,10 +45,13 @@ from benchbench.turns_view import (
 from benchbench.types import (
     ArtifactInfo,
     Caveat,
+    Cell,
     Compared,
     Elsewhere,
     Failure,
     LookRule,
+    Take,
+    Taken,
     Variant,
 )
 from benchbench.view import CellView, Interval, LatencyView, RunView
@@ -494,15 +498,41 @@ def test_a_doubt_that_is_misspelt_is_an_error() -> None:
     assert set(CODES) == set(CAVEATS)
 
 
-def test_memory_of_one_run_is_compared_as_it_is_and_searches_say_they_are_not() -> None:
+def test_memory_of_one_run_is_compared_as_it_is() -> None:
     cells = [cell("a", memory={"inference": 100}),
              cell("b", precision="int8", runtime="a", memory={"inference": 120})]  # fmt: skip
     limit = "no more than {} % more memory than fp32"
     assert only(judge(cells, entry(limit.format(10)))).outcome == "fail"
     assert only(judge(cells, entry(limit.format(30)))).outcome == "pass"
-    told = known_change(change(design="trend", quantity="cameras"), Pairs())
-    assert isinstance(told, Unknown)
-    assert "limit the number itself" in told.hint
+
+
+@pytest.mark.parametrize(
+    ("quantity", "hint"), [("server.rate", "the rate itself"), ("cameras", "the number itself")]
+)
+def test_two_brackets_far_apart_decide_nothing_as_each_is_of_one_process(
+    quantity: str, hint: str
+) -> None:
+    def searched(name: str, rate: float, **more: Any) -> CellView:
+        probes = (probe(rate, "met", 0.0), probe(rate * 1.05, "missed", 0.5))
+        met, missed = rate, rate * 1.05
+        if quantity == "cameras":
+            cameras = CamerasView(
+                fps=1, deadline_ms=10, miss_share=0.01, drop_late=False, streams=1,
+                highest_met=round(met), lowest_missed=round(missed), worst_camera={},
+                probes=probes,
+            )  # fmt: skip
+            return cell(name, cameras=(cameras,), **more)
+        server = ServerView(
+            percentile=99, bound_ms=10, streams=1, highest_met_qps=met, lowest_missed_qps=missed,
+            probes=probes,
+        )  # fmt: skip
+        return cell(name, server=(server,), **more)
+
+    cells = [searched("a", 1000), searched("b", 100, precision="int8", runtime="a")]
+    found = only(judge(cells, entry(f"no more than 5 % less {quantity} than fp32")))
+    assert (found.outcome, found.change) == ("inconclusive", pytest.approx(0.1))
+    assert "each search is of one process" in found.reason
+    assert hint in found.hint
 
 
 def test_the_looks_of_a_retry_share_alpha_whatever_number_it_is_cut_at() -> None:
@@ -521,6 +551,90 @@ def test_pairs_of_a_retry_go_on_to_the_alpha_that_the_gate_needs() -> None:
     assert found.questions == 4
     (half,) = _wanted(made, [waiting] * 3, 0.025).turns
     assert half.questions == 8
+
+
+ELSEWHERE = Elsewhere(run="old", artifact="x", label="m")
+NVML, RAPL = {"kind": "nvml", "index": 1}, {"kind": "rapl"}
+
+
+def asked_before(meter: str | None) -> Compared:
+    return Compared(
+        id=f"by {meter}", baseline="a", candidate="b", slower=0.05, pairs=4, most_pairs=20,
+        rule="sequence", takes=(), meter=meter, elsewhere=ELSEWHERE,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "meters"),
+    [
+        ((), ["nvml", "nvml"]),
+        ((asked_before(None),), [None, "nvml"]),
+        ((asked_before(None), asked_before("nvml")), [None, "nvml"]),
+        ((asked_before("nvml"), asked_before(None)), ["nvml", "nvml"]),
+    ],
+)
+def test_latency_and_energy_against_another_run_share_pairs_unless_latency_began_without_a_meter(
+    before: tuple[Compared, ...], meters: list[str | None]
+) -> None:
+    latency = Turns("a", "b", 0.03, elsewhere=ELSEWHERE)
+    energy = Turns("a", "b", 0.05, settles="energy", elsewhere=ELSEWHERE, meter="nvml")
+    assert [one.meter for one in watched([latency, energy], before)] == meters
+    here = Turns("a", "b", 0.03)
+    assert list(watched([here, energy], before)) == [here, energy]
+
+
+def metered_by(*meters: dict[str, Any] | None) -> list[ComparisonEntry]:
+    """Return comparisons of any two cells, each by a meter."""
+    return [
+        ComparisonEntry(baseline=Where(), candidate=Where(), turns=3 + n, meter=meter)
+        for n, meter in enumerate(meters)
+    ]
+
+
+def took_energy(meter: dict[str, Any], **more: Any) -> Taken:
+    take = Take.of("energy", "b", {"meter": meter, "trials": 2})
+    return Taken(take=take, environment="", started="", wall_s=1, **more)
+
+
+def test_pairs_with_another_run_carry_the_meter_of_the_suites_comparison_or_of_the_cells_energy() -> (
+    None
+):
+    candidate = Cell.model_construct(
+        id="b", model="m", runtime="r", precision="fp32", device="cpu", batch=1, dataset="d"
+    )
+
+    def way(entries: Sequence[ComparisonEntry], *taken: Taken) -> tuple[int, Any]:
+        found = Ways(entries, taken).apart(candidate, "nvml")
+        return found.turns, found.meter
+
+    taken = took_energy({"kind": "nvml"})
+    assert way(metered_by(None, RAPL, NVML), taken) == (5, NVML)
+    assert way(metered_by(RAPL), took_energy(RAPL), taken) == (3, {"kind": "nvml"})
+    assert way([], taken) == (25, {"kind": "nvml"})
+    other = Where(runtime=("other",))
+    elsewhere = ComparisonEntry(baseline=Where(), candidate=other, meter=NVML)
+    assert way([elsewhere], taken) == (25, {"kind": "nvml"})
+    assert Ways(metered_by(NVML)).apart(candidate, None).meter is None
+
+
+def test_energy_that_no_meter_told_is_inconclusive_and_says_what_to_ask_for() -> None:
+    why = "a has none: the suite names no meter for this cell"
+    asked = {"quantity": "energy", "family": "energy", "design": "trend"}
+    found = known_change(change(**asked, change=None, reason=why), Pairs())
+    assert isinstance(found, Unknown)
+    assert (found.reason, "measure.energy" in found.hint) == (why, True)
+    failed = known_change(change(**asked), Pairs(failed="nvml: it is gone"))
+    assert isinstance(failed, Unknown)
+    assert "nvml: it is gone" in failed.reason
+    assert "run --fresh" in failed.hint
+
+
+def test_a_meter_that_failed_in_the_first_pairs_is_not_asked_again() -> None:
+    failed = energy_turns.missing("it is gone")
+    asked = asked_before("nvml")
+    assert [turnbook.energy_settled(asked, [failed] * n, 1) for n in (0, 2, 3)] == [
+        False, False, True,
+    ]  # fmt: skip
 
 
 def test_throughput_is_judged_by_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
