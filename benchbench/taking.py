@@ -105,7 +105,7 @@ class Taker:
     def _contests_by_need(self) -> bool:
         """Take pairs where a forecast says that a comparison is settled soonest."""
         tried: set[str] = set()
-        while todo := [one for one in self._undecided() if one.compared.id not in tried]:
+        while todo := [one for one in self.undecided() if one.compared.id not in tried]:
             contest = min(todo, key=self._need)
             take = self._missing(contest)
             assert take is not None
@@ -115,7 +115,8 @@ class Taker:
                 tried.add(contest.compared.id)  # no time for it, or it fails
         return True
 
-    def _undecided(self) -> Iterator[Contest]:
+    def undecided(self) -> Iterator[Contest]:
+        """Yield the comparisons that more pairs may settle, by the rule that each has."""
         for contest in self.extras.contests:
             if self._missing(contest) and not self._settled(contest):
                 yield contest
@@ -170,7 +171,7 @@ class Taker:
         """Return what was not taken or not decided, in words."""
         told = [
             f"{contest.candidate.label} against {contest.baseline.label}: not settled"
-            for contest in self._undecided()
+            for contest in self.undecided()
         ]
         for kind, takes in (
             ("scenario", self.extras.scenarios),

@@ -21,7 +21,7 @@ from benchbench.store import PlannedCell, Run, Store
 from benchbench.suite.load import LoadedSuite, load_suite
 from benchbench.takes import Extras, extras
 from benchbench.taking import Taker
-from benchbench.types import Asked, Price
+from benchbench.types import Asked, Compared, Price
 
 
 def run(  # noqa: PLR0913 - a public verb: every option by keyword
@@ -92,12 +92,23 @@ def _carry_out(
         prices=dict(prices),
         budget_s=budget_s,
     )
+    if budget_s is not None:
+        asked = asked.model_copy(update={"compared": _as_decided(runner, more)})
     runner.run.put_asked(asked)
     taker = Taker(runner, more.under(runner.run.asked().compared))
     finished = runner.all(cells) and taker.all()
     left = (*_unmeasured(runner.run, cells), *taker.left())
     runner.run.put_asked(asked.model_copy(update={"left": left}))
     return finished, left
+
+
+def _as_decided(runner: Runner, more: Extras) -> tuple[Compared, ...]:
+    """Return the comparisons of *more*; those that are decided already as they were."""
+    before = runner.run.asked().compared
+    known = {one.id for one in before}
+    open_still = {one.compared.id for one in Taker(runner, more.under(before)).undecided()}
+    decided = {one.id: one for one in before if one.id in known - open_still}
+    return tuple(decided.get(one.compared.id, one.compared) for one in more.contests)
 
 
 def _compared_first(cells: Iterable[PlannedCell], more: Extras) -> tuple[PlannedCell, ...]:

@@ -160,6 +160,15 @@ def test_a_budget_settles_what_is_clear_with_few_pairs_and_says_what_is_left(
     assert outcome.left == ()
 
 
+def test_a_budget_leaves_the_rule_of_what_is_decided_already(tmp_path: Path, folder: Path) -> None:
+    data = tiny.suite(folder, runtimes=runtimes(0.04), comparisons=[two()])
+    before = run(tmp_path, data).view.turns
+    again = run(tmp_path, data, budget_s=120.0)
+    assert before[0].settled_by == "looks"
+    assert again.view.turns == before
+    assert again.left == ()
+
+
 def test_a_budget_that_is_over_leaves_everything_and_names_it(tmp_path: Path, folder: Path) -> None:
     data = tiny.suite(folder, runtimes=runtimes(0.003), comparisons=[two()])
     outcome = run(tmp_path, data, budget_s=0.001)
