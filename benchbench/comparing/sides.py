@@ -200,10 +200,17 @@ def _by_name(name: str, store: Store, settings: Sequence[str]) -> Source:
     )
 
 
+_CELLS = "*?=·"
+"""What stands in patterns of cells, and in no run's name."""
+
+
 def _run(name: str, store: Store, settings: Sequence[str], kept: Sequence[str]) -> Run:
     try:
         return store.run(name, settings)
     except UsageError as error:
+        if any(sign in name for sign in _CELLS):
+            hint = f"cells stand behind a run: 'latest#{name}'"
+            raise UsageError(error.message, hint=hint) from error
         runs = [run.id for run in store.runs()]
         if not kept or not runs or settings:
             raise

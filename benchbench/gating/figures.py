@@ -136,7 +136,7 @@ def by_processes(found: Quantity, source: Source, cell: CellView) -> Quantity:
 
 
 _CLOSER = {
-    "images": "benchbench plan SUITE --power says how many images would tell",
+    "images": "more images: four times as many halve the interval",
     "trials": "more or longer trials: measure.energy in the suite",
     "probes": "a longer search: 'seconds' of the scenario in the suite",
 }

@@ -155,6 +155,9 @@ def test_a_run_is_found_by_the_commit_that_it_was_made_of(
     view = api.compare("git:one", made.run, store=tmp_path / "store")
     assert view.a.run == made.run
     assert view.a.commit == git("rev-parse", "one")
+    with pytest.raises(UsageError, match="no run 'm") as caught:
+        api.compare("git:one", "m · *", store=tmp_path / "store")
+    assert caught.value.hint == "cells stand behind a run: 'latest#m · *'"
     with pytest.raises(UsageError, match="no run of the suite tiny was made of two") as caught:
         api.compare("git:two", made.run, store=tmp_path / "store")
     assert git("rev-parse", "one")[:10] in str(caught.value.hint)
