@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeGuard
 
@@ -135,6 +136,9 @@ def _polygons(
 
 
 def _polygon(annotation: Annotation, number: int, polygon: Any) -> list[float]:
+    if _is_plain(polygon):
+        plain: list[float] = polygon
+        return plain
     flat = _numbers(polygon, "iuf")
     if flat is None:
         raise _fault(annotation, f"polygon {number} is not a list of numbers [x1, y1, x2, y2, …]")
@@ -148,6 +152,14 @@ def _polygon(annotation: Annotation, number: int, polygon: Any) -> list[float]:
         raise _fault(annotation, f"polygon {number} has the coordinate {bad}")
     found: list[float] = flat.astype(np.float64).tolist()
     return found
+
+
+def _is_plain(polygon: Any) -> bool:
+    """Return whether this is a polygon as JSON gives nearly all: told without an array of it."""
+    if type(polygon) is not list or len(polygon) < 6 or len(polygon) % 2:
+        return False
+    # A sum is finite only where all that is added is.
+    return set(map(type, polygon)) == {float} and math.isfinite(sum(polygon))
 
 
 def _numbers(values: Any, kinds: str) -> NDArray[Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -99,7 +100,7 @@ def truth_rles(split: DatasetSplit) -> list[dict[str, Any]]:
 
 
 def _truth_rle(annotation: Annotation, height: int, width: int) -> dict[str, Any]:
-    if not np.isfinite(annotation.area):
+    if not math.isfinite(annotation.area):
         raise DatasetError(
             f"annotation {annotation.id} (image {annotation.image_id}) has the area"
             f" {annotation.area}; a finite one is needed",

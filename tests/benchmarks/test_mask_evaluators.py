@@ -88,10 +88,9 @@ def cpu_s(work: Callable[[], Any], rounds: int = 3) -> tuple[float, Any]:
 
 
 def test_scoring_masks_beside_pycocotools(benchmark: Any, workload: Any) -> None:
-    """At least 2.5 times less CPU time, to the same AP; validation and conversion under 40 %.
+    """At least 2.5 times less CPU time, to the same AP; validation and conversion under 30 %.
 
-    Rasterising polygons is not ours: pycocotools and hotcoco do it in every evaluation. Our share
-    was 20 to 33 % on the machines seen: what a decode costs beside a match differs between them.
+    Rasterising polygons is not ours: pycocotools and hotcoco do it in every evaluation.
     """
     from hotcoco import mask
 
@@ -141,7 +140,7 @@ def test_scoring_masks_beside_pycocotools(benchmark: Any, workload: Any) -> None
     benchmark.extra_info |= {"pycocotools_s": theirs, "ours_s": ours, "own_share": share}
     assert scores.metrics["map"] == pytest.approx(want, abs=1e-12)
     assert benchmark.disabled or ours < theirs / 2.5
-    assert benchmark.disabled or share < 0.4
+    assert benchmark.disabled or share < 0.3
 
 
 def test_coding_a_mask_where_it_lies(benchmark: Any) -> None:

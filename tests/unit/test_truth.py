@@ -98,6 +98,13 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "none inside": ([[None, 1, 5, 1, 5, 5]], "polygon 0 is not a list of numbers"),
     "nan": ([[1, 1, NAN, 1, 5, 5]], "polygon 0 has the coordinate nan"),
     "infinite": ([[1, 1, 5, -INF, 5, 5]], "polygon 0 has the coordinate -inf"),
+    "nan of decimals": ([[1.0, 1.0, NAN, 1.0, 5.0, 5.0]], "polygon 0 has the coordinate nan"),
+    "infinities that cancel": (
+        [[1.0, INF, 5.0, -INF, 5.0, 5.0]],
+        "polygon 0 has the coordinate inf",
+    ),
+    "odd decimals": ([[1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 2.0]], "polygon 0 has 7 coordinates"),
+    "few decimals": ([[1.0, 1.0, 5.0, 1.0]], "polygon 0 has 4 coordinates"),
     "no size": ({"counts": [48]}, "RLE size None"),
     "swapped size": ({"size": [8, 6], "counts": [48]}, "RLE size [8, 6]"),
     "size text": ({"size": "6,8", "counts": [48]}, "RLE size 6,8"),
